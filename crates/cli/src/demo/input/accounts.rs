@@ -1,0 +1,91 @@
+//! Accounts as CSV: `account,owner,currency,opening_balance,status`.
+
+use std::collections::BTreeMap;
+
+use super::csv_file::{self, Record};
+use super::money::{Currency, Money};
+use super::problem::{Findings, Problem, Problems, quoted};
+use super::source::{Source, check_id, check_text};
+use super::transfers::{parse_amount, parse_currency};
+
+/// The columns, in order.
+pub(super) const HEADER: [&str; 5] = ["account", "owner", "currency", "opening_balance", "status"];
+
+/// One account as the ledger shall open it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AccountRow {
+    /// Account number, unique within the file.
+    pub(crate) account: String,
+    /// Who owns it; may be empty.
+    pub(crate) owner: String,
+    /// The one currency it holds.
+    pub(crate) currency: Currency,
+    /// Opening balance in minor units of `currency`, never negative.
+    pub(crate) opening_minor: i64,
+    /// Whether it takes part in transfers.
+    pub(crate) status: AccountStatus,
+}
+
+impl AccountRow {
+    /// The opening balance with its currency.
+    pub(crate) fn opening(&self) -> Money {
+        Money { minor: self.opening_minor, currency: self.currency }
+    }
+}
+
+/// Whether an account takes part in transfers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AccountStatus {
+    /// Gives and takes.
+    Open,
+    /// Refuses both sides of a transfer, whatever its balance.
+    Closed,
+}
+
+impl AccountStatus {
+    /// `open` or `closed`, as in the file.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Open, Self::Closed].into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+pub(super) fn parse(source: &Source<'_>) -> Result<Vec<AccountRow>, Problems> {
+    let mut findings = Findings::default();
+    let mut rows = Vec::new();
+    let mut first_lines = BTreeMap::new();
+    csv_file::read(source, &HEADER, &mut findings, |record, findings| {
+        if let Some(first) = first_lines.insert(record.field(0).to_owned(), record.line) {
+            let account = quoted(record.field(0));
+            findings.add(Problem::at(record.line, format!("account {account} was already on line {first}")));
+        }
+        match row(&record) {
+            Ok(row) => rows.push(row),
+            Err(reason) => findings.add(Problem::at(record.line, reason)),
+        }
+    });
+    if findings.is_empty() && rows.is_empty() {
+        findings.add(Problem::whole("no accounts"));
+    }
+    findings.settle(source.file, None)?;
+    Ok(rows)
+}
+
+fn row(record: &Record) -> Result<AccountRow, String> {
+    let [account, owner, currency, balance, status] = [0, 1, 2, 3, 4].map(|column| record.field(column));
+    check_id("account", account)?;
+    check_text("owner", owner)?;
+    let currency = parse_currency(currency)?;
+    let opening_minor = parse_amount("opening_balance", balance)?
+        .minor(currency.exponent())
+        .map_err(|error| format!("opening_balance {} {error}", quoted(balance)))?;
+    let status =
+        AccountStatus::parse(status).ok_or_else(|| format!("status {} is neither `open` nor `closed`", quoted(status)))?;
+    Ok(AccountRow { account: account.to_owned(), owner: owner.to_owned(), currency, opening_minor, status })
+}

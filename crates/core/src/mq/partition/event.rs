@@ -1,0 +1,100 @@
+//! What happens to a partition, what must be done about it, and why a message is refused.
+
+use crate::error::{Certainty, Error, ErrorKind, codes};
+use crate::id::Offset;
+use crate::port::Appended;
+
+use super::super::record::{Message, ProducerMark, Record};
+
+/// A message on its way in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submission {
+    /// Who sends it.
+    pub mark: ProducerMark,
+    /// What is sent.
+    pub message: Message,
+}
+
+/// The number of a publish request, unique in the process; its answer names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// Why a message was not stored by this request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A newer epoch of its producer has stored here.
+    Fenced,
+    /// It repeats something older than is remembered: whether it is stored cannot be told.
+    Forgotten,
+    /// Too much is waiting; nothing of the request was queued.
+    Busy,
+    /// The log certainly did not take it.
+    NotStored,
+    /// The partition is parked.
+    Parked,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Someone wants messages stored, in this order.
+    Publish {
+        /// The request.
+        request: RequestId,
+        /// Its messages, at least one.
+        messages: Vec<Submission>,
+    },
+    /// Records of the log, in order, from where [`Effect::Read`] asked; `end` once there are no more behind them.
+    Read {
+        /// The records and where they lie.
+        records: Vec<(Offset, Record)>,
+        /// Where the next record will lie, if these reach to it.
+        end: Option<Offset>,
+    },
+    /// The log answered the append that is under way.
+    Answered(Appended),
+    /// What was under way failed, and perhaps happened.
+    Failed(Certainty),
+    /// The wait after [`Effect::RetryLater`] is over.
+    Retry,
+}
+
+/// What must be done about it. Of `Read`, `Append` and `RetryLater` never more than one is under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Read the log from this position and report [`Event::Read`].
+    Read(Offset),
+    /// Append these records at this tail, and report the outcome.
+    Append {
+        /// The tail that they must meet.
+        expected_tail: Offset,
+        /// The records.
+        records: Vec<Record>,
+    },
+    /// Wait, longer every time, and report [`Event::Retry`].
+    RetryLater,
+    /// Tell the sender: one result for each message, in order. Everything they observed is durable.
+    Answer {
+        /// The request.
+        request: RequestId,
+        /// The offset of each message, or why there is none.
+        results: Vec<Result<Offset, Refusal>>,
+    },
+    /// Stop serving the partition and call an operator.
+    Park(&'static str),
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        use ErrorKind::{Conflict, Limited, Unavailable};
+        match refusal {
+            Refusal::Fenced => Error::new(Conflict, codes::PRODUCER_FENCED, "publish: a newer epoch of the producer has published"),
+            Refusal::Forgotten => {
+                Error::new(Conflict, codes::WRITE_UNKNOWN, "publish: whether the message is stored cannot be told any more").unknown()
+            }
+            Refusal::Busy => Error::new(Limited, codes::RATE_LIMITED, "publish: too much waits for the log"),
+            Refusal::NotStored => Error::new(Unavailable, codes::STORE_UNAVAILABLE, "publish: the log did not take the message"),
+            Refusal::Parked => Error::new(Unavailable, codes::PARKED, "publish: the partition is parked"),
+        }
+    }
+}

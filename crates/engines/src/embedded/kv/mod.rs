@@ -1,0 +1,162 @@
+//! `Kv` on redb, in one file that is written through a [`Disk`].
+//!
+//! ```text
+//! commit() --bounded queue--> committer task --one redb transaction, synced--> answers
+//! get(), range() -----------> one redb read transaction each
+//! watch() ------------------> the bounded history that the committer publishes to
+//! ```
+//!
+//! - [`store`]: opening, failing, and opening again; [`database`]: the tables and what a group of commits does to them.
+//! - [`backend`] and [`failure`]: what the disk reports, and what it means.
+
+mod backend;
+mod database;
+mod failure;
+mod store;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use settee_core::env;
+use settee_core::id::Revision;
+use settee_core::port::{
+    BoxFuture, Commit, Disk, Kv, Outcome, Page, Range, StoreError, StoreErrorKind, Versioned, Watch,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use self::store::Store;
+use crate::kv::limits;
+
+/// The file that holds everything.
+const FILE: &str = "state.redb";
+
+/// What redb may cache, in bytes: inner pages of a million keys fit, and an idle server stays below 50 MiB.
+const CACHE_BYTES: usize = 8 * 1024 * 1024;
+
+/// How many commits may wait for the committer before callers wait in line: eight full groups.
+const QUEUE: usize = 2_048;
+
+/// The most commits that share a sync: beyond this many the sync is no longer what they wait for.
+const GROUP_COMMITS: usize = 256;
+
+/// A group ends with the commit that takes it to this many bytes of keys and values, so that memory stays bounded.
+const GROUP_BYTES: usize = 4 * 1024 * 1024;
+
+/// A [`Kv`] in one file of one process; what it acknowledged survives power cuts. Limits: [`limits`].
+///
+/// Commits that come while others are being written share the next transaction and its sync. After a failed sync the store refuses
+/// everything with `Poisoned`; damage is reported as `Damaged`; a full disk refuses commits with `Full` until there is room again.
+///
+/// The folder must be locked by the caller. Dropping it closes the file in the background; [`EmbeddedKv::close`] waits for that.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::sync::Arc;
+/// use settee_core::port::{Commit, Compare, Kv, Outcome, Write};
+/// use settee_engines::embedded::EmbeddedKv;
+/// # use settee_engines::memory::MemoryDisk;
+///
+/// let kv = EmbeddedKv::open(Arc::new(MemoryDisk::new())).await?;
+/// let commit = Commit {
+///     compares: vec![Compare::Absent("seat/4".into())],
+///     writes: vec![Write::Put("seat/4".into(), "ada".into())],
+/// };
+/// assert!(matches!(kv.commit(commit.clone()).await?, Outcome::Committed(_)));
+/// assert_eq!(kv.commit(commit).await?, Outcome::Conflict);
+/// kv.close().await;
+/// # Ok::<(), settee_core::port::StoreError>(()) }).unwrap();
+/// ```
+pub struct EmbeddedKv {
+    store: Arc<Store>,
+    queue: mpsc::Sender<Job>,
+}
+
+struct Job {
+    commit: Commit,
+    answer: oneshot::Sender<Result<Outcome, StoreError>>,
+}
+
+impl EmbeddedKv {
+    /// Opens the store in the folder `disk`, making it if there is none, and verifies the whole file.
+    ///
+    /// # Errors
+    /// `Damaged`, `Newer`, `ReadOnly`, `Full` or `Unavailable`, naming the file. Nothing that was acknowledged is lost by trying.
+    ///
+    /// # Cancel safety
+    /// The file may be opened and closed again.
+    pub async fn open(disk: Arc<dyn Disk>) -> Result<Self, StoreError> {
+        let store = Arc::new(env::blocking(move || Store::open(disk)).await?);
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        env::spawn(commit_in_groups(store.clone(), jobs));
+        Ok(Self { store, queue })
+    }
+
+    /// Waits for what is under way, then closes the file. Everything after is refused with `Unavailable`, and watches end.
+    ///
+    /// # Cancel safety
+    /// The file is closed anyway, later.
+    pub async fn close(&self) {
+        let store = self.store.clone();
+        env::blocking(move || store.close()).await;
+    }
+}
+
+/// The committer: ends when the last handle is gone.
+async fn commit_in_groups(store: Arc<Store>, mut jobs: mpsc::Receiver<Job>) {
+    while let Some(first) = jobs.recv().await {
+        let (commits, answers) = gather(first, &mut jobs);
+        let writer = store.clone();
+        let outcomes = env::blocking(move || writer.write(&commits)).await;
+        for (answer, outcome) in answers.into_iter().zip(outcomes) {
+            // Whoever stopped waiting does not need the answer.
+            let _ = answer.send(outcome);
+        }
+    }
+    env::blocking(move || store.close()).await;
+}
+
+type Answers = Vec<oneshot::Sender<Result<Outcome, StoreError>>>;
+
+/// Everything that waits, up to the bounds of a group.
+fn gather(first: Job, jobs: &mut mpsc::Receiver<Job>) -> (Vec<Commit>, Answers) {
+    let (mut commits, mut answers, mut bytes) = (Vec::new(), Vec::new(), 0);
+    let mut next = Some(first);
+    while let Some(Job { commit, answer }) = next {
+        bytes += commit.writes.iter().map(|write| write.size()).sum::<usize>();
+        commits.push(commit);
+        answers.push(answer);
+        let has_room = commits.len() < GROUP_COMMITS && bytes < GROUP_BYTES;
+        next = if has_room { jobs.try_recv().ok() } else { None };
+    }
+    (commits, answers)
+}
+
+fn gone(certain: bool) -> StoreError {
+    let make = if certain { StoreError::not_done } else { StoreError::unknown };
+    make(StoreErrorKind::Unavailable, format!("{FILE}: the committer has ended"))
+}
+
+impl Kv for EmbeddedKv {
+    fn get<'a>(&'a self, key: &'a [u8]) -> BoxFuture<'a, Result<Option<Versioned>, StoreError>> {
+        let (store, key) = (self.store.clone(), Bytes::copy_from_slice(key));
+        Box::pin(env::blocking(move || store.read(|opened| opened.get(&key))))
+    }
+
+    fn range(&self, range: Range) -> BoxFuture<'_, Result<Page, StoreError>> {
+        let store = self.store.clone();
+        Box::pin(env::blocking(move || store.read(|opened| opened.range(&range))))
+    }
+
+    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Outcome, StoreError>> {
+        Box::pin(async move {
+            limits::check(&commit)?;
+            let (answer, answered) = oneshot::channel();
+            self.queue.send(Job { commit, answer }).await.map_err(|_| gone(true))?;
+            answered.await.unwrap_or_else(|_| Err(gone(false)))
+        })
+    }
+
+    fn watch(&self, prefix: Bytes, after: Revision) -> BoxFuture<'_, Result<Box<dyn Watch>, StoreError>> {
+        Box::pin(async move { self.store.changes().watch(prefix, after) })
+    }
+}

@@ -1,0 +1,119 @@
+//! Segment files: their names, how one comes to be, and reading through a window.
+//!
+//! A segment appears whole or not at all: it is written aside with zeroes, header and the streams at its beginning, synced, and
+//! then renamed. So a file with a segment's name always has a good header, and its zeroes are on the disk already: a later
+//! sync writes only groups, and changes no metadata of the file system.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use settee_core::port::{Disk, DiskFile};
+
+use super::layout::{SECTOR, SegmentHeader};
+
+/// The file in which the next segment is prepared.
+pub(super) const NEXT: &str = "log-next.tmp";
+
+/// Zeroes are written in pieces of this size: large enough for full speed, small enough not to count.
+const ZEROES: usize = 1 << 20;
+
+/// An open segment.
+#[derive(Clone)]
+pub(super) struct Segment {
+    pub(super) header: SegmentHeader,
+    pub(super) file: Arc<dyn DiskFile>,
+}
+
+impl Segment {
+    pub(super) fn name(&self) -> String {
+        name_of(self.header.first)
+    }
+}
+
+/// The file name of the segment that begins with group `first`.
+pub(super) fn name_of(first: u64) -> String {
+    format!("log-{first:020}.seg")
+}
+
+/// The sequences in the names of all segment files, in order.
+pub(super) fn firsts(names: &[String]) -> Vec<u64> {
+    let number = |name: &String| name.strip_prefix("log-")?.strip_suffix(".seg")?.parse::<u64>().ok();
+    let mut firsts: Vec<u64> = names.iter().filter_map(number).filter(|first| names.contains(&name_of(*first))).collect();
+    firsts.sort_unstable();
+    firsts
+}
+
+/// Makes the file [`NEXT`] of `length` zeroes, on the disk.
+pub(super) fn prepare(disk: &dyn Disk, length: u64) -> io::Result<()> {
+    discard_next(disk)?;
+    let file = disk.open(NEXT, true)?;
+    write_zeroes(&*file, 0, length)?;
+    file.sync()
+}
+
+/// Removes the file [`NEXT`] if there is one.
+pub(super) fn discard_next(disk: &dyn Disk) -> io::Result<()> {
+    match disk.remove(NEXT) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Writes zeroes from `from` up to `to`.
+pub(super) fn write_zeroes(file: &dyn DiskFile, from: u64, to: u64) -> io::Result<()> {
+    let zeroes = vec![0; ZEROES];
+    let mut position = from;
+    while position < to {
+        let piece = usize::try_from(to - position).unwrap_or(ZEROES).min(ZEROES);
+        file.write_at(position, zeroes.get(..piece).unwrap_or_default())?;
+        position += piece as u64;
+    }
+    Ok(())
+}
+
+/// Reads a file from front to back in large pieces.
+pub(super) struct Window<'a> {
+    file: &'a dyn DiskFile,
+    length: u64,
+    start: u64,
+    bytes: Bytes,
+}
+
+impl<'a> Window<'a> {
+    pub(super) fn new(file: &'a dyn DiskFile) -> io::Result<Self> {
+        Ok(Self { file, length: file.len()?, start: 0, bytes: Bytes::new() })
+    }
+
+    /// How long the file is.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// `count` bytes at `position`; `None` when the file ends before.
+    pub(super) fn get(&mut self, position: u64, count: usize) -> io::Result<Option<Bytes>> {
+        if position.checked_add(count as u64).is_none_or(|end| end > self.length) {
+            return Ok(None);
+        }
+        if let Some(held) = self.held(position, count) {
+            return Ok(Some(held));
+        }
+        let rest = usize::try_from(self.length - position).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; count.max(ZEROES).min(rest)];
+        self.file.read_at(position, &mut bytes)?;
+        (self.start, self.bytes) = (position, bytes.into());
+        Ok(self.held(position, count))
+    }
+
+    fn held(&self, position: u64, count: usize) -> Option<Bytes> {
+        let begin = usize::try_from(position.checked_sub(self.start)?).ok()?;
+        let found = self.bytes.get(begin..begin.checked_add(count)?)?;
+        Some(self.bytes.slice_ref(found))
+    }
+}
+
+/// Whether a sector holds zeroes only.
+pub(super) fn is_zero(sector: &[u8]) -> bool {
+    const ZERO: [u8; SECTOR as usize] = [0; SECTOR as usize];
+    ZERO.get(..sector.len()).is_some_and(|zero| zero == sector)
+}

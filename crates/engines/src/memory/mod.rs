@@ -1,0 +1,9 @@
+//! Engines without a machine, for tests and simulation: all three ports, with faults that the caller decides.
+
+mod disk;
+mod kv;
+mod log;
+
+pub use disk::*;
+pub use kv::*;
+pub use log::{AppendFault, FaultPlan, MemoryLog};

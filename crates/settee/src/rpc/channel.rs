@@ -1,0 +1,308 @@
+//! The calling side: discovery -> route -> balance -> retry within a budget -> connection.
+//!
+//! A call without a deadline gets [`DEFAULT_TIMEOUT`]. It is sent again only when it certainly did not happen, or when its
+//! method is declared idempotent (`core::rpc::retry`).
+
+mod endpoint;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use settee_core::error::{ErrorKind, codes};
+use settee_core::registry::{Instance, InstanceList};
+use settee_core::rpc::balance::{Balancer, PowerOfTwoChoices};
+use settee_core::rpc::retry::{MAX_ATTEMPTS, RetryBudget, backoff, may_retry};
+use settee_core::{Context, Error, Instant, env};
+use tokio::sync::watch;
+
+use self::endpoint::Endpoint;
+use super::discovery::Discovery;
+use super::expand;
+use super::link::{Outgoing, Received};
+use super::reply::{Fault, Refusal, Reply};
+use super::service::{Encoding, MethodDescriptor, RouteKey};
+use super::updates::{DEFAULT_CREDIT, Updates};
+use crate::trace::Tracer;
+
+/// How long a call may take where neither its context nor its options say; SOFARPC's default.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Every channel of a process: they share connections. Cheap to clone.
+#[derive(Clone)]
+pub struct Channels(Arc<Pool>);
+
+struct Pool {
+    discovery: Arc<dyn Discovery>,
+    tracer: Tracer,
+    endpoints: Mutex<BTreeMap<SocketAddr, Arc<Endpoint>>>,
+}
+
+/// A way to the instances of one service. Cheap to clone; clones share the retry budget.
+#[derive(Clone)]
+pub struct Channel(Arc<Inner>);
+
+struct Inner {
+    service: Arc<str>,
+    pool: Arc<Pool>,
+    instances: watch::Receiver<Arc<InstanceList>>,
+    balancer: Box<dyn Balancer>,
+    budget: Mutex<RetryBudget>,
+}
+
+/// A client that `#[service]` wrote.
+pub trait ServiceClient {
+    /// The service's name.
+    const SERVICE: &'static str;
+
+    /// A client that calls through `channel`.
+    fn remote(channel: Channel) -> Self;
+}
+
+/// What one call says beyond its arguments.
+#[derive(Clone, Debug, Default)]
+pub struct CallOptions {
+    /// Only instances whose share holds this key are asked.
+    pub route: Option<RouteKey>,
+    /// Only the instance at this address is asked.
+    pub instance: Option<SocketAddr>,
+    /// How long the call may take; the context's deadline stands where it is sooner.
+    pub timeout: Option<Duration>,
+}
+
+impl Channels {
+    /// Channels to what `discovery` knows.
+    #[must_use]
+    pub fn new(discovery: Arc<dyn Discovery>, tracer: Tracer) -> Self {
+        Self(Arc::new(Pool { discovery, tracer, endpoints: Mutex::default() }))
+    }
+
+    /// A channel to the instances of `service`.
+    #[must_use]
+    pub fn channel(&self, service: &str) -> Channel {
+        Channel(Arc::new(Inner {
+            service: service.into(),
+            pool: self.0.clone(),
+            instances: self.0.discovery.instances(service),
+            balancer: Box::new(PowerOfTwoChoices),
+            budget: Mutex::new(RetryBudget::new(Instant::now())),
+        }))
+    }
+
+    /// A typed client of its service.
+    #[must_use]
+    pub fn client<C: ServiceClient>(&self) -> C {
+        C::remote(self.channel(C::SERVICE))
+    }
+
+    /// Closes every connection: calls that are under way end with an unknown outcome.
+    pub fn close(&self) {
+        for endpoint in std::mem::take(&mut *self.0.endpoints.lock()).into_values() {
+            endpoint.close();
+        }
+    }
+}
+
+impl fmt::Debug for Channels {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_set().entries(self.0.endpoints.lock().keys()).finish()
+    }
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Channel({})", self.0.service)
+    }
+}
+
+impl Pool {
+    fn endpoint(&self, address: SocketAddr) -> Arc<Endpoint> {
+        self.endpoints.lock().entry(address).or_insert_with(|| Arc::new(Endpoint::new(address))).clone()
+    }
+}
+
+impl Channel {
+    /// The service's name.
+    #[must_use]
+    pub fn service(&self) -> &str {
+        &self.0.service
+    }
+
+    /// The instances that are known now, and as they change.
+    #[must_use]
+    pub fn instances(&self) -> watch::Receiver<Arc<InstanceList>> {
+        self.0.instances.clone()
+    }
+
+    /// Calls a method and waits for its value.
+    ///
+    /// # Errors
+    /// [`Fault::Refused`] when the service said no; [`Fault::Failed`] otherwise, and its certainty says whether it happened.
+    ///
+    /// # Cancel safety
+    /// A call that is dropped may still happen.
+    pub async fn call<A, T, R>(&self, method: &MethodDescriptor, arguments: &A, options: CallOptions) -> Reply<T, R>
+    where
+        A: Serialize + Sync,
+        T: DeserializeOwned,
+        R: Refusal,
+    {
+        let received = self.send(method, arguments, options, 0).await?;
+        value(received)
+    }
+
+    /// Calls a method that answers with a stream of updates.
+    ///
+    /// # Errors
+    /// As [`Channel::call`]; what breaks later is told by [`Updates::next`].
+    ///
+    /// # Cancel safety
+    /// A call that is dropped may still happen; its stream is then cancelled.
+    pub async fn stream<A, T, R>(&self, method: &MethodDescriptor, arguments: &A, options: CallOptions) -> Reply<Updates<T>, R>
+    where
+        A: Serialize + Sync,
+        T: DeserializeOwned,
+        R: Refusal,
+    {
+        match self.send(method, arguments, options, DEFAULT_CREDIT).await? {
+            Received::Stream(reader) => Ok(Updates::decoded(reader, expand::decode_reply::<T>)),
+            other => value::<T, R>(other).and_then(|_| Err(Fault::Failed(no_stream(&self.0.service, method)))),
+        }
+    }
+
+    async fn send<A: Serialize + Sync>(
+        &self,
+        method: &MethodDescriptor,
+        arguments: &A,
+        options: CallOptions,
+        credit: usize,
+    ) -> Result<Received, Error> {
+        let body = expand::encode(Encoding::MessagePack, arguments)?;
+        let context = Context::current().with_timeout(options.timeout.unwrap_or(DEFAULT_TIMEOUT));
+        let span = self.0.pool.tracer.client(&context, &self.0.service, method.name);
+        let call = Call { method, body, credit, options, context: span.context(context) };
+        let outcome = call.attempts(&self.0).await;
+        span.finish(outcome.as_ref().map(Received::outcome).map_err(|error| error));
+        outcome
+    }
+}
+
+/// One call with all its tries.
+struct Call<'a> {
+    method: &'a MethodDescriptor,
+    body: Bytes,
+    credit: usize,
+    options: CallOptions,
+    context: Context,
+}
+
+impl Call<'_> {
+    async fn attempts(&self, channel: &Inner) -> Result<Received, Error> {
+        let mut failed_at = Vec::new();
+        for attempt in 1.. {
+            let error = match self.attempt(channel, &mut failed_at).await {
+                Ok(received) => return Ok(received),
+                Err(error) => error,
+            };
+            let allowed = attempt < MAX_ATTEMPTS && may_retry(&error, self.method.idempotent) && !self.context.is_expired();
+            if !allowed || !channel.budget.lock().withdraw(Instant::now()) {
+                return Err(error);
+            }
+            tokio::time::sleep(backoff(attempt + 1, env::random_below)).await;
+        }
+        unreachable!("the attempts are bounded")
+    }
+
+    async fn attempt(&self, channel: &Inner, failed_at: &mut Vec<SocketAddr>) -> Result<Received, Error> {
+        if self.context.is_expired() {
+            return Err(expired(&channel.service, self.method.name));
+        }
+        if failed_at.is_empty() {
+            channel.budget.lock().deposit(Instant::now());
+        }
+        let endpoint = self.choose(channel, failed_at)?;
+        failed_at.push(endpoint.address());
+        endpoint.call(self.outgoing(channel)).await
+    }
+
+    fn outgoing<'b>(&'b self, channel: &'b Inner) -> Outgoing<'b> {
+        Outgoing {
+            service: &channel.service,
+            method: self.method.name,
+            oneway: self.method.oneway,
+            credit: self.credit,
+            context: &self.context,
+            body: &self.body,
+        }
+    }
+
+    /// The instance for the next try: one that holds the key, not one that just failed while another is left.
+    fn choose(&self, channel: &Inner, failed_at: &[SocketAddr]) -> Result<Arc<Endpoint>, Error> {
+        let list = channel.instances.borrow().clone();
+        let fits = |instance: &&Arc<Instance>| self.fits(instance);
+        let all: Vec<_> = list.instances.iter().filter(fits).map(|instance| (instance.weight, instance.address)).collect();
+        let fresh: Vec<_> = all.iter().copied().filter(|(_, address)| !failed_at.contains(address)).collect();
+        let chosen_from = if fresh.is_empty() { all } else { fresh };
+        let endpoints: Vec<_> = chosen_from.iter().map(|(_, address)| channel.pool.endpoint(*address)).collect();
+        let candidates: Vec<_> =
+            endpoints.iter().zip(&chosen_from).map(|(endpoint, (weight, _))| endpoint.candidate(*weight)).collect();
+        let pick = channel.balancer.pick(&candidates, &mut env::random_below);
+        pick.and_then(|index| endpoints.get(index).cloned()).ok_or_else(|| self.nobody(channel, &list))
+    }
+
+    fn fits(&self, instance: &Instance) -> bool {
+        let at = self.options.instance.is_none_or(|address| address == instance.address);
+        let holds = match (&self.options.route, instance.share) {
+            (Some(key), Some(share)) => share.holds(key.as_str()),
+            _ => true,
+        };
+        at && holds
+    }
+
+    /// "No instance" with what is known instead: the question that users of every RPC framework ask most.
+    fn nobody(&self, channel: &Inner, list: &InstanceList) -> Error {
+        let known: Vec<_> = list.instances.iter().map(|instance| describe(instance)).collect();
+        let known = if known.is_empty() { "no instance is published".to_owned() } else { format!("known are {}", known.join(", ")) };
+        let wanted = match (&self.options.route, self.options.instance) {
+            (Some(_), _) => " for its routing key",
+            (None, Some(_)) => " at the address asked for",
+            (None, None) => "",
+        };
+        let name = format!("{}.{}", channel.service, self.method.name);
+        Error::new(ErrorKind::Unavailable, codes::NO_INSTANCE, format!("call {name}: no instance{wanted}; {known}"))
+    }
+}
+
+fn describe(instance: &Instance) -> String {
+    match instance.share {
+        Some(share) => format!("{} (share {share})", instance.address),
+        None => instance.address.to_string(),
+    }
+}
+
+fn value<T: DeserializeOwned, R: Refusal>(received: Received) -> Reply<T, R> {
+    match received {
+        Received::Value(body) => Ok(expand::decode_reply(&body)?),
+        Received::Refused(body) => Err(Fault::Refused(expand::decode_reply(&body)?)),
+        Received::Stream(_) => Err(Fault::Failed(Error::new(
+            ErrorKind::Internal,
+            codes::BAD_REPLY,
+            "read the answer: it is a stream, a value was expected",
+        ))),
+    }
+}
+
+fn expired(service: &str, method: &str) -> Error {
+    Error::new(ErrorKind::DeadlineExceeded, codes::DEADLINE, format!("call {service}.{method}: the deadline has passed"))
+}
+
+fn no_stream(service: &str, method: &MethodDescriptor) -> Error {
+    let message = format!("call {service}.{}: the answer is a value, a stream was expected", method.name);
+    Error::new(ErrorKind::Internal, codes::BAD_REPLY, message)
+}

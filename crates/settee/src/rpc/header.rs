@@ -1,0 +1,139 @@
+//! The header keys between settee peers, and how a [`Context`] becomes headers and comes back.
+//!
+//! Time crosses as the time that is left, never as a wall-clock moment: two machines need not agree on the time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use settee_core::Context;
+use settee_core::context::Criticality;
+use settee_core::trace::TraceContext;
+
+pub(crate) const SERVICE: &str = "service";
+pub(crate) const METHOD: &str = "method";
+pub(crate) const CALLER: &str = "app";
+pub(crate) const TRACE: &str = "traceparent";
+pub(crate) const DEADLINE: &str = "deadline_ms";
+pub(crate) const CRITICALITY: &str = "criticality";
+pub(crate) const CREDIT: &str = "credit";
+pub(crate) const STREAM: &str = "stream";
+pub(crate) const OUTCOME: &str = "outcome";
+pub(crate) const REFUSAL: &str = "refusal";
+pub(crate) const BAGGAGE: &str = "baggage.";
+
+/// Values of [`OUTCOME`]; absent means a value.
+pub(crate) const REFUSED: &str = "refused";
+pub(crate) const FAILED: &str = "failed";
+
+/// Writes `context` as headers.
+pub(crate) fn write_context(context: &Context, mut put: impl FnMut(&str, &str)) {
+    put(TRACE, &context.trace.to_string());
+    if !context.caller.is_empty() {
+        put(CALLER, &context.caller);
+    }
+    if let Some(left) = context.remaining() {
+        put(DEADLINE, &left.as_millis().to_string());
+    }
+    if context.criticality != Criticality::Normal {
+        put(CRITICALITY, criticality_name(context.criticality));
+    }
+    let mut budget = Context::BAGGAGE_LIMIT;
+    for (key, value) in &*context.baggage {
+        let Some(left) = budget.checked_sub(key.len() + value.len()) else { break };
+        budget = left;
+        put(&format!("{BAGGAGE}{key}"), value);
+    }
+}
+
+/// Collects a context from headers. What cannot be read is left out: a bad header never fails a call.
+#[derive(Default)]
+pub(crate) struct ContextReader {
+    trace: Option<TraceContext>,
+    deadline: Option<Duration>,
+    caller: Option<Arc<str>>,
+    criticality: Criticality,
+    baggage: BTreeMap<String, String>,
+    baggage_bytes: usize,
+}
+
+impl ContextReader {
+    pub(crate) fn header(&mut self, key: &str, value: &str) {
+        match key {
+            TRACE => self.trace = value.parse().ok(),
+            DEADLINE => self.deadline = value.parse().ok().map(Duration::from_millis),
+            CALLER => self.caller = Some(value.into()),
+            CRITICALITY => self.criticality = criticality_of(value),
+            _ => self.baggage(key, value),
+        }
+    }
+
+    fn baggage(&mut self, key: &str, value: &str) {
+        let Some(key) = key.strip_prefix(BAGGAGE) else { return };
+        self.baggage_bytes += key.len() + value.len();
+        if self.baggage_bytes <= Context::BAGGAGE_LIMIT {
+            self.baggage.insert(key.to_owned(), value.to_owned());
+        }
+    }
+
+    /// The context; `timeout` is the frame's own, where the sender wrote no deadline header.
+    pub(crate) fn finish(self, timeout: Option<Duration>) -> Context {
+        let mut context = Context::root("");
+        context.trace = self.trace.unwrap_or(context.trace);
+        context.caller = self.caller.unwrap_or(context.caller);
+        context.criticality = self.criticality;
+        context.baggage = Arc::new(self.baggage);
+        match self.deadline.or(timeout) {
+            Some(left) => context.with_timeout(left),
+            None => context,
+        }
+    }
+}
+
+fn criticality_name(criticality: Criticality) -> &'static str {
+    match criticality {
+        Criticality::Sheddable => "sheddable",
+        Criticality::Normal => "normal",
+        Criticality::Critical => "critical",
+        Criticality::Control => "control",
+    }
+}
+
+/// Only settee's own control services may be control traffic, and they are known by name: a peer cannot claim it.
+fn criticality_of(name: &str) -> Criticality {
+    match name {
+        "sheddable" => Criticality::Sheddable,
+        "critical" => Criticality::Critical,
+        _ => Criticality::Normal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn carried(context: &Context) -> Context {
+        let mut reader = ContextReader::default();
+        write_context(context, |key, value| reader.header(key, value));
+        reader.finish(None)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_context_crosses_an_edge_with_the_time_that_is_left() {
+        let mut context = Context::root("payment").with_timeout(Duration::from_secs(3));
+        context.trace = context.trace.child();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let carried = carried(&context);
+        assert_eq!(carried.trace, context.trace);
+        assert_eq!(carried.remaining(), Some(Duration::from_secs(2)));
+        assert_eq!(&*carried.caller, "payment");
+    }
+
+    #[test]
+    fn baggage_over_its_limit_stays_behind_on_both_sides() {
+        let mut context = Context::root("a");
+        let long = "x".repeat(Context::BAGGAGE_LIMIT);
+        context.baggage = Arc::new([("a".into(), "1".into()), ("b".into(), long)].into());
+        assert_eq!(carried(&context).baggage.len(), 1);
+    }
+}

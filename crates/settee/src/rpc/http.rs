@@ -1,0 +1,206 @@
+//! HTTP/1 on the same listener: JSON calls at `POST /rpc/<service>/<method>`, and the pages of the process at `GET`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Body as _;
+use hyper::header::{CONTENT_TYPE, RETRY_AFTER};
+use hyper::{Method, Request, Response, StatusCode, body, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::json;
+use settee_core::env::Io;
+use settee_core::error::{ErrorKind, codes};
+use settee_core::shutdown::Shutdown;
+use settee_core::{Context, Error};
+
+use super::expand::Failure;
+use super::header::ContextReader;
+use super::server::{Incoming, Services};
+use super::service::{Answer, BoxFuture, Encoding};
+use super::session::Session;
+
+/// How long the head of a request may take.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Bytes of a request's head at most.
+const HEADER_BYTES: usize = 64 << 10;
+
+/// Bytes of a request's body at most: the limit of a Bolt frame.
+const BODY_BYTES: usize = 4 << 20;
+
+/// Pages that a process shows at `GET`, such as `/health/live`.
+pub trait HttpPages: Send + Sync + 'static {
+    /// The page at `path` (which includes the query, if any); `None` if there is none.
+    fn get(&self, path: &str) -> BoxFuture<Option<HttpAnswer>>;
+}
+
+/// No pages.
+impl HttpPages for () {
+    fn get(&self, _: &str) -> BoxFuture<Option<HttpAnswer>> {
+        Box::pin(std::future::ready(None))
+    }
+}
+
+/// A page.
+#[derive(Clone, Debug)]
+pub struct HttpAnswer {
+    /// The status, such as 200.
+    pub status: u16,
+    /// The media type, such as `application/json`.
+    pub content_type: &'static str,
+    /// The content.
+    pub body: Bytes,
+}
+
+struct Serving {
+    services: Arc<Services>,
+    pages: Arc<dyn HttpPages>,
+    session: Session,
+}
+
+/// Serves one connection until it closes, or until `stopping` and the request under way has been answered.
+pub(super) async fn serve(
+    connection: impl Io + 'static,
+    peer: SocketAddr,
+    services: Arc<Services>,
+    pages: Arc<dyn HttpPages>,
+    stopping: Shutdown,
+) {
+    let session = Session::open(Some(peer));
+    let serving = Arc::new(Serving { services, pages, session: session.clone() });
+    let service = service_fn(move |request| {
+        let serving = serving.clone();
+        async move { Ok::<_, std::convert::Infallible>(serving.answer(request).await) }
+    });
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEADER_BYTES);
+    let connection = http.serve_connection(TokioIo::new(connection), service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopping.requested() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "an HTTP connection broke");
+    }
+    session.close();
+}
+
+impl Serving {
+    async fn answer(&self, request: Request<body::Incoming>) -> Response<Full<Bytes>> {
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        let called = path.strip_prefix("/rpc/").and_then(|rest| rest.split_once('/'));
+        match (request.method(), called) {
+            (&Method::POST, Some((service, method))) => {
+                let (service, method) = (service.to_owned(), method.to_owned());
+                match self.call(&service, &method, request).await {
+                    Ok(answer) => json_answer(answer),
+                    Err(error) => failed(&error),
+                }
+            }
+            (_, Some(_)) => failed_with(StatusCode::METHOD_NOT_ALLOWED, &wrong("call over HTTP: use POST")),
+            (&Method::GET | &Method::HEAD, None) => match self.pages.get(&path).await {
+                Some(page) => response(status(page.status), page.content_type, page.body),
+                None => failed_with(StatusCode::NOT_FOUND, &wrong(&format!("get {path}: there is no such page"))),
+            },
+            _ => failed_with(StatusCode::METHOD_NOT_ALLOWED, &wrong("this path is read with GET")),
+        }
+    }
+
+    async fn call(&self, service: &str, method: &str, request: Request<body::Incoming>) -> Result<Answer, Error> {
+        let (service, method) = self.services.resolve(service, method)?;
+        let context = read_context(&request);
+        let body = read_body(request).await?;
+        let body = if body.is_empty() { Bytes::from_static(b"{}") } else { body };
+        let incoming = Incoming { service, method, encoding: Encoding::Json, body, context, session: self.session.clone() };
+        Ok(self.services.serve(incoming).await)
+    }
+}
+
+fn read_context(request: &Request<body::Incoming>) -> Context {
+    let mut reader = ContextReader::default();
+    for (name, value) in request.headers() {
+        if let Ok(value) = value.to_str() {
+            reader.header(name.as_str(), value);
+        }
+    }
+    reader.finish(None)
+}
+
+async fn read_body(request: Request<body::Incoming>) -> Result<Bytes, Error> {
+    let too_large = || {
+        Error::new(ErrorKind::Invalid, codes::TOO_LARGE, format!("read a request body: more than {BODY_BYTES} bytes"))
+    };
+    if request.body().size_hint().lower() > BODY_BYTES as u64 {
+        return Err(too_large());
+    }
+    match Limited::new(request.into_body(), BODY_BYTES).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+        Err(error) => Err(wrong(&format!("read a request body: {error}"))),
+    }
+}
+
+fn json_answer(answer: Answer) -> Response<Full<Bytes>> {
+    match answer {
+        Answer::Value(body) => response(StatusCode::OK, "application/json", body),
+        Answer::Refused { code, body } => {
+            let refusal: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+            json_response(StatusCode::UNPROCESSABLE_ENTITY, &json!({ "refused": { "code": code, "refusal": refusal } }))
+        }
+        Answer::Failed(error) => failed(&error),
+        Answer::Stream(_) => failed(&Error::new(ErrorKind::Unsupported, codes::BAD_REQUEST, "read a stream over HTTP/1")),
+    }
+}
+
+fn failed(error: &Error) -> Response<Full<Bytes>> {
+    failed_with(status_of(error.kind()), error)
+}
+
+fn failed_with(status: StatusCode, error: &Error) -> Response<Full<Bytes>> {
+    let mut response = json_response(status, &json!({ "failed": Failure::from(error) }));
+    if let Some(wait) = error.retry_after() {
+        response.headers_mut().insert(RETRY_AFTER, wait.as_secs().max(1).into());
+    }
+    response
+}
+
+fn status_of(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::Invalid => StatusCode::BAD_REQUEST,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::Denied => StatusCode::FORBIDDEN,
+        ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::Limited => StatusCode::TOO_MANY_REQUESTS,
+        ErrorKind::Unavailable | ErrorKind::NotOwner | ErrorKind::Closed => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+        ErrorKind::Full => StatusCode::INSUFFICIENT_STORAGE,
+        ErrorKind::Unsupported => StatusCode::NOT_IMPLEMENTED,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn status(code: u16) -> StatusCode {
+    StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+fn json_response(status: StatusCode, value: &serde_json::Value) -> Response<Full<Bytes>> {
+    response(status, "application/json", value.to_string().into())
+}
+
+fn response(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(content_type));
+    response
+}
+
+fn wrong(message: &str) -> Error {
+    Error::new(ErrorKind::Invalid, codes::BAD_REQUEST, message)
+}

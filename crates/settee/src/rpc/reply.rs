@@ -1,0 +1,135 @@
+//! What a method returns: a value, a refusal, or a failure, and never one mistaken for another.
+//!
+//! A refusal is a business "no" (insufficient funds). It is not a `std::error::Error`, so `?` cannot turn it into an internal
+//! failure; `?` does work on every error type, which becomes [`Fault::Failed`].
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use settee_core::Error;
+
+/// The result of a method: the value, or why there is none. `R` is the method's refusal; [`Never`] where it has none.
+pub type Reply<T, R = Never> = Result<T, Fault<R>>;
+
+/// Why a method gave no value.
+#[derive(Debug)]
+pub enum Fault<R> {
+    /// The service understood and said no. The answer is final and says why.
+    Refused(R),
+    /// The call failed; [`Error::certainty`] says whether it happened.
+    Failed(Error),
+}
+
+/// A business "no", with a code that callers can branch on. Derived by [`refusal`](macro@crate::refusal).
+pub trait Refusal: Serialize + DeserializeOwned + fmt::Debug + Send + Sync + 'static {
+    /// The stable code of this refusal, such as `AM04`.
+    fn code(&self) -> &str;
+}
+
+/// The refusal of a method that never refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Never {}
+
+/// A refusal, ready to be returned.
+///
+/// ```
+/// # use settee::{Reply, refuse};
+/// # #[derive(Debug)] enum No { Funds }
+/// fn debit(available: u64, amount: u64) -> Reply<u64, No> {
+///     available.checked_sub(amount).ok_or_else(|| refuse(No::Funds))
+/// }
+/// assert!(debit(1, 2).is_err());
+/// ```
+pub fn refuse<R>(refusal: R) -> Fault<R> {
+    Fault::Refused(refusal)
+}
+
+impl<R> Fault<R> {
+    /// The refusal, if it is one.
+    pub fn refusal(&self) -> Option<&R> {
+        match self {
+            Self::Refused(refusal) => Some(refusal),
+            Self::Failed(_) => None,
+        }
+    }
+
+    /// The failure, if it is one.
+    pub fn failure(&self) -> Option<&Error> {
+        match self {
+            Self::Refused(_) => None,
+            Self::Failed(error) => Some(error),
+        }
+    }
+}
+
+impl<R: fmt::Debug> fmt::Display for Fault<R> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => write!(out, "refused: {refusal:?}"),
+            Self::Failed(error) => error.fmt(out),
+        }
+    }
+}
+
+impl<R, E: std::error::Error + Send + Sync + 'static> From<E> for Fault<R> {
+    /// An [`Error`] stays as it is; any other error becomes an internal one of unknown outcome.
+    fn from(error: E) -> Self {
+        let boxed: Box<dyn std::error::Error + Send + Sync> = Box::new(error);
+        Self::Failed(match boxed.downcast::<Error>() {
+            Ok(error) => *error,
+            Err(other) => Error::internal(other),
+        })
+    }
+}
+
+impl From<Fault<Never>> for Error {
+    fn from(fault: Fault<Never>) -> Self {
+        match fault {
+            Fault::Refused(never) => match never {},
+            Fault::Failed(error) => error,
+        }
+    }
+}
+
+impl Refusal for Never {
+    fn code(&self) -> &str {
+        match *self {}
+    }
+}
+
+impl Serialize for Never {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        match *self {}
+    }
+}
+
+impl<'de> Deserialize<'de> for Never {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(serde::de::Error::custom("a refusal came from a method that has none"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use settee_core::error::{ErrorKind, codes};
+
+    use super::*;
+
+    #[test]
+    fn the_question_mark_keeps_what_is_known_about_an_error() {
+        fn failing() -> Reply<(), Never> {
+            Err(Error::new(ErrorKind::Limited, codes::RATE_LIMITED, "call x"))?;
+            Ok(())
+        }
+        let error = Error::from(failing().unwrap_err());
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Limited, &codes::RATE_LIMITED));
+    }
+
+    #[test]
+    fn a_foreign_error_is_internal_and_its_outcome_unknown() {
+        let fault: Fault<Never> = std::io::Error::other("disk").into();
+        let error = Error::from(fault);
+        assert_eq!((error.kind(), error.certainty()), (ErrorKind::Internal, settee_core::Certainty::Unknown));
+    }
+}

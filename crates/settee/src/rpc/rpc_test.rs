@@ -1,0 +1,202 @@
+//! Real sockets on loopback: one service, both protocols, and what breaks between the two ends.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use settee_core::error::codes;
+use settee_core::{Certainty, Context, Error};
+
+use super::*;
+use crate::trace::Tracer;
+
+#[crate::refusal]
+pub(crate) enum No {
+    #[code("AM04")]
+    Funds { short_by: u64 },
+}
+
+#[crate::service("test.Till")]
+pub(crate) trait Till {
+    #[rpc(idempotent)]
+    async fn double(&self, amount: u64) -> Reply<u64>;
+    async fn take(&self, amount: u64) -> Reply<u64, No>;
+    async fn count(&self, up_to: u64) -> Reply<Updates<u64>>;
+    async fn caller(&self) -> Reply<String>;
+    async fn hang(&self) -> Reply<()>;
+    async fn panic(&self) -> Reply<()>;
+    #[rpc(oneway)]
+    async fn note(&self) -> Reply<()>;
+}
+
+#[derive(Default)]
+struct Drawer {
+    notes: AtomicU32,
+}
+
+impl Till for Drawer {
+    async fn double(&self, amount: u64) -> Reply<u64> {
+        Ok(amount * 2)
+    }
+
+    async fn take(&self, amount: u64) -> Reply<u64, No> {
+        100_u64.checked_sub(amount).ok_or_else(|| refuse(No::Funds { short_by: amount - 100 }))
+    }
+
+    async fn count(&self, up_to: u64) -> Reply<Updates<u64>> {
+        let (sender, updates) = updates(4);
+        crate::spawn(async move {
+            for n in 0..up_to {
+                if sender.send(n).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(updates)
+    }
+
+    async fn caller(&self) -> Reply<String> {
+        Ok(Context::current().caller.to_string())
+    }
+
+    async fn hang(&self) -> Reply<()> {
+        std::future::pending().await
+    }
+
+    async fn panic(&self) -> Reply<()> {
+        panic!("the drawer is stuck")
+    }
+
+    async fn note(&self) -> Reply<()> {
+        self.notes.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+async fn serving() -> (Listening, Arc<Drawer>) {
+    let drawer = Arc::new(Drawer::default());
+    let services = Arc::new(Services::new().with(TillServer::shared(drawer.clone())));
+    let at = "127.0.0.1:0".parse().unwrap();
+    (Listening::start(at, services, Arc::new(()), ServerConfig::default()).await.unwrap(), drawer)
+}
+
+fn channels(listening: &Listening) -> Channels {
+    Channels::new(Arc::new(StaticInstances::new().otherwise([listening.address()])), Tracer::off())
+}
+
+#[tokio::test]
+async fn values_refusals_and_failures_arrive_as_what_they_are() {
+    let (listening, _) = serving().await;
+    let till: TillClient = channels(&listening).client();
+    assert_eq!(till.double(21).await.unwrap(), 42);
+    assert_eq!(till.take(130).await.unwrap_err().refusal(), Some(&No::Funds { short_by: 30 }));
+    let fault = till.panic().await.unwrap_err();
+    assert_eq!((fault.failure().unwrap().code(), fault.failure().unwrap().certainty()), (&codes::PANICKED, Certainty::Unknown));
+    assert_eq!(till.double(1).await.unwrap(), 2, "a panic must not take the connection with it");
+}
+
+#[tokio::test]
+async fn the_caller_and_the_deadline_cross_the_edge() {
+    let (listening, _) = serving().await;
+    let till: TillClient = channels(&listening).client();
+    let context = Context::root("payment").with_timeout(Duration::from_millis(80));
+    context
+        .scope(async {
+            assert_eq!(till.caller().await.unwrap(), "payment");
+            let error = Error::from(till.hang().await.unwrap_err());
+            assert_eq!((error.code(), error.certainty()), (&codes::DEADLINE, Certainty::Unknown));
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_stream_longer_than_its_credit_arrives_whole_and_in_order() {
+    let (listening, _) = serving().await;
+    let till: TillClient = channels(&listening).client();
+    let mut updates = till.count(1_000).await.unwrap();
+    for expected in 0..1_000 {
+        assert_eq!(updates.next().await.unwrap().unwrap(), expected);
+    }
+    assert!(updates.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_dropped_stream_is_cancelled_at_its_sender() {
+    let (listening, _) = serving().await;
+    let till: TillClient = channels(&listening).client();
+    let mut updates = till.count(u64::MAX).await.unwrap();
+    updates.next().await.unwrap().unwrap();
+    drop(updates);
+    assert_eq!(till.double(4).await.unwrap(), 8, "the connection goes on");
+}
+
+#[tokio::test]
+async fn nobody_there_certainly_did_not_happen_and_says_who_is_known() {
+    let (listening, _) = serving().await;
+    let channels = channels(&listening);
+    let address = listening.address();
+    listening.drain().await;
+    let error = Error::from(channels.client::<TillClient>().double(1).await.unwrap_err());
+    assert_eq!((error.code(), error.certainty()), (&codes::CONNECT_FAILED, Certainty::NotDone));
+    assert!(error.message().contains(&address.to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn a_drain_serves_what_was_under_way() {
+    let (listening, _) = serving().await;
+    let till: TillClient = channels(&listening).client();
+    till.double(1).await.unwrap();
+    let calls: Vec<_> = (0..64).map(|n| { let till = till.clone(); crate::spawn(async move { till.double(n).await }) }).collect();
+    let drained = crate::spawn(listening.drain());
+    for call in calls {
+        match call.await.unwrap() {
+            Ok(_) => {}
+            Err(fault) => assert_eq!(Error::from(fault).certainty(), Certainty::NotDone),
+        }
+    }
+    drained.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_unknown_method_names_those_that_exist() {
+    let (listening, _) = serving().await;
+    let channel = channels(&listening).channel("test.Till");
+    let method = MethodDescriptor::new("halve");
+    let fault = channel.call::<_, (), Never>(&method, &(), CallOptions::default()).await.unwrap_err();
+    let error = Error::from(fault);
+    assert_eq!(error.code().as_str(), codes::NO_METHOD.as_str());
+    assert!(error.message().contains("double"), "{error}");
+}
+
+#[tokio::test]
+async fn an_in_process_caller_gets_the_same_answers() {
+    let till = TillClient::in_process(Arc::new(Drawer::default()));
+    assert_eq!(till.double(21).await.unwrap(), 42);
+    assert!(till.take(130).await.unwrap_err().refusal().is_some());
+    assert_eq!(till.count(3).await.unwrap().next().await.unwrap().unwrap(), 0);
+}
+
+#[tokio::test]
+async fn json_over_http_speaks_to_the_same_service() {
+    let (listening, _) = serving().await;
+    for (path, body, expected) in [
+        ("test.Till/double", r#"{"amount":21}"#, ("200", "42")),
+        ("test.Till/take", r#"{"amount":130}"#, ("422", r#""code":"AM04""#)),
+        ("test.Till/double", r#"{"amount":"x"}"#, ("400", "read the arguments of test.Till.double")),
+        ("test.Tull/double", "{}", ("404", "test.Till")),
+    ] {
+        let answer = post(listening.address(), path, body).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {}", expected.0)) && answer.contains(expected.1), "{path}: {answer}");
+    }
+}
+
+async fn post(to: std::net::SocketAddr, path: &str, body: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut connection = settee_core::env::connect(to).await.unwrap();
+    let length = body.len();
+    let request = format!("POST /rpc/{path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    answer
+}

@@ -1,0 +1,8 @@
+//! Spans: opened at every edge, finished into a bounded queue, never in the way of the work they describe.
+//!
+//! A full queue drops spans and counts them; a missing or slow collector changes no outcome.
+
+mod tracer;
+
+pub use settee_core::trace::{SpanId, SpanKind, SpanOutcome, SpanRecord, TraceContext, TraceId};
+pub use tracer::{FinishedSpans, OpenSpan, Tracer};

@@ -1,0 +1,146 @@
+//! Opening and finishing spans.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use settee_core::trace::{SpanKind, SpanOutcome, SpanRecord, TraceContext};
+use settee_core::{Context, Error, Instant, Timestamp, env};
+use tokio::sync::mpsc;
+
+/// Finished spans that wait for the exporter; at a thousand calls a second this is two seconds of them.
+const QUEUE: usize = 8_192;
+
+/// Opens spans for one process. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Tracer(Option<Arc<Inner>>);
+
+#[derive(Debug)]
+struct Inner {
+    application: Arc<str>,
+    process: Arc<str>,
+    queue: mpsc::Sender<SpanRecord>,
+    dropped: AtomicU64,
+}
+
+/// The finished spans of one process, for its exporter.
+#[derive(Debug)]
+pub struct FinishedSpans(mpsc::Receiver<SpanRecord>);
+
+/// A span that is under way. Dropping it unfinished records nothing.
+#[derive(Debug)]
+pub struct OpenSpan {
+    tracer: Option<Arc<Inner>>,
+    trace: TraceContext,
+    parent: TraceContext,
+    name: String,
+    kind: SpanKind,
+    start: Timestamp,
+    started: Instant,
+}
+
+impl Tracer {
+    /// A tracer for `application`, running as `process`, and where its finished spans come out.
+    #[must_use]
+    pub fn new(application: &str, process: &str) -> (Self, FinishedSpans) {
+        let (queue, finished) = mpsc::channel(QUEUE);
+        let inner = Inner { application: application.into(), process: process.into(), queue, dropped: AtomicU64::new(0) };
+        (Self(Some(Arc::new(inner))), FinishedSpans(finished))
+    }
+
+    /// A tracer that records nothing: identities still cross every edge.
+    #[must_use]
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    /// Spans that were dropped because the queue was full.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.0.as_ref().map_or(0, |inner| inner.dropped.load(Ordering::Relaxed))
+    }
+
+    /// Opens the span of a call that is being made.
+    pub(crate) fn client(&self, context: &Context, service: &str, method: &str) -> OpenSpan {
+        self.open(context.trace, SpanKind::Client, service, method)
+    }
+
+    /// Opens a span below `parent`, named `scope.action`.
+    #[must_use]
+    pub fn open(&self, parent: TraceContext, kind: SpanKind, scope: &str, action: &str) -> OpenSpan {
+        let tracer = self.0.clone().filter(|_| parent.sampled);
+        let name = if tracer.is_some() { format!("{scope}.{action}") } else { String::new() };
+        let start = if tracer.is_some() { env::wall_clock() } else { Timestamp::EPOCH };
+        OpenSpan { tracer, trace: parent.child(), parent, name, kind, start, started: Instant::now() }
+    }
+}
+
+impl OpenSpan {
+    /// `context` with this span as the open one.
+    #[must_use]
+    pub fn context(&self, mut context: Context) -> Context {
+        context.trace = self.trace;
+        context
+    }
+
+    /// The identities of the span.
+    #[must_use]
+    pub fn trace(&self) -> TraceContext {
+        self.trace
+    }
+
+    /// Ends the span with how the work ended.
+    pub fn finish(self, outcome: Result<SpanOutcome, &Error>) {
+        let Some(tracer) = self.tracer else { return };
+        let record = SpanRecord {
+            trace: self.trace.trace,
+            span: self.trace.span,
+            parent: self.parent.span,
+            name: self.name,
+            kind: self.kind,
+            application: tracer.application.to_string(),
+            process: tracer.process.to_string(),
+            start: self.start,
+            duration_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            outcome: outcome.unwrap_or_else(|error| SpanOutcome::Failed(error.code().as_str().to_owned())),
+        };
+        if tracer.queue.try_send(record).is_err() {
+            tracer.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl FinishedSpans {
+    /// Waits for spans and takes up to `limit` of them; `None` when the tracer is gone.
+    ///
+    /// # Cancel safety
+    /// No span is lost.
+    pub async fn take(&mut self, limit: usize) -> Option<Vec<SpanRecord>> {
+        let mut batch = Vec::new();
+        let taken = self.0.recv_many(&mut batch, limit).await;
+        (taken > 0).then_some(batch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_queue_drops_spans_and_counts_them_and_never_waits() {
+        let (tracer, mut finished) = Tracer::new("payment", "payment-1");
+        for _ in 0..QUEUE + 3 {
+            tracer.open(TraceContext::root(), SpanKind::Internal, "a", "b").finish(Ok(SpanOutcome::Success));
+        }
+        assert_eq!(tracer.dropped(), 3);
+        assert_eq!(finished.take(usize::MAX).await.unwrap().len(), QUEUE);
+    }
+
+    #[tokio::test]
+    async fn an_unsampled_trace_still_gets_identities() {
+        let (tracer, _finished) = Tracer::new("payment", "payment-1");
+        let parent = TraceContext { sampled: false, ..TraceContext::root() };
+        let span = tracer.open(parent, SpanKind::Client, "a", "b");
+        assert_eq!(span.trace().trace, parent.trace);
+        assert_ne!(span.trace().span.0, 0);
+    }
+}

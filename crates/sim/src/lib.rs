@@ -1,0 +1,34 @@
+//! The simulator: a whole system of processes on one thread, in one order of events that a seed decides.
+//!
+//! ```text
+//!  simulate ── campaign ── one process a seed ── run::seed (a fresh thread, paused clock, guard armed)
+//!                                                   │
+//!                       Workload::build ── World ── Node ── Process (an `env::Host`: gate, tasks, sockets, clock, randomness)
+//!                                            ├── Network    latency, order, windows, cuts, resets
+//!                                            ├── Faults     what this seed may do to the system, and what took effect
+//!                                            └── History    every event folded into one hash
+//! ```
+//!
+//! A seed has two phases: [`SAFETY`] (faults strike) and [`LIVENESS`] (everything healed, the system must converge); then the
+//! workload's invariants are checked. Left out on purpose: the workloads of the product (they plug in as [`Workload`]), and
+//! models of engines (they live beside the engines and ask [`World::strikes`]).
+
+#![deny(unsafe_code)]
+
+mod campaign;
+mod faults;
+mod guard;
+mod history;
+mod net;
+mod node;
+mod process;
+mod run;
+pub mod toy;
+mod world;
+
+pub use campaign::{Campaign, Failure, Summary};
+pub use faults::{Fault, LIVENESS, Rate, SAFETY, Swarm};
+pub use history::Violation;
+pub use node::{Boot, Node, NodeId};
+pub use run::{Checks, Options, SeedReport, Workload, seed};
+pub use world::{Phase, World};

@@ -1,0 +1,381 @@
+//! Everything the network knows: machines, listeners, connections, links; and what happens when an action is due.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tokio::time::Instant;
+
+use super::ProcessId;
+use super::agenda::{Action, Agenda};
+use super::connection::{Connection, ConnectionId, Direction, End, Holder, Progress, Side};
+use super::link::{Link, Links};
+use super::pipe::Payload;
+use crate::faults::Faults;
+use crate::history::History;
+use crate::node::NodeId;
+
+/// How long a caller tries to reach a machine that does not answer.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often it tries within that time.
+const DIAL_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long a writer waits for a cut link before its connection breaks, in milliseconds; drawn anew at each stall.
+const GIVE_UP_MILLIS: std::ops::Range<u64> = 3_000..15_000;
+
+/// Connections that wait to be accepted, per listener, as systems have it by default.
+const BACKLOG: usize = 128;
+
+/// The first port that is given out where none was asked for.
+const FIRST_FREE_PORT: u16 = 40_000;
+
+pub(super) struct Table {
+    pub(super) agenda: Agenda,
+    /// Whom to wake once the table is unlocked.
+    pub(super) wakes: Vec<Waker>,
+    pub(super) random: StdRng,
+    pub(super) connections: BTreeMap<ConnectionId, Connection>,
+    listeners: BTreeMap<SocketAddr, Listener>,
+    processes: BTreeMap<ProcessId, NodeId>,
+    dark: BTreeMap<NodeId, ()>,
+    next_port: BTreeMap<NodeId, u16>,
+    links: Links,
+    joined: u64,
+    dialled: u64,
+    faults: Arc<Faults>,
+    history: Arc<History>,
+}
+
+struct Listener {
+    process: ProcessId,
+    backlog: VecDeque<ConnectionId>,
+    acceptor: Option<Waker>,
+}
+
+impl Table {
+    pub(super) fn new(seed: u64, faults: Arc<Faults>, history: Arc<History>) -> Self {
+        Self {
+            agenda: Agenda::default(),
+            wakes: Vec::new(),
+            random: StdRng::seed_from_u64(seed ^ 0x6e65_7477),
+            connections: BTreeMap::new(),
+            listeners: BTreeMap::new(),
+            processes: BTreeMap::new(),
+            dark: BTreeMap::new(),
+            next_port: BTreeMap::new(),
+            links: Links::new(faults.clone()),
+            joined: 0,
+            dialled: 0,
+            faults,
+            history,
+        }
+    }
+
+    /// Performs everything that is due; says when the next action is.
+    pub(super) fn perform_due(&mut self, now: Instant) -> Option<Instant> {
+        while let Some(action) = self.agenda.take_due(now) {
+            match action {
+                Action::Request(id) => self.request(id, now),
+                Action::Accepted(id) => self.accepted(id, now),
+                Action::Refused(id) => self.refused(id, io::ErrorKind::ConnectionRefused),
+                Action::Deliver(direction) => self.deliver(direction, now),
+                Action::GiveUp(direction, since) => self.give_up(direction, since),
+            }
+        }
+        self.agenda.next_at()
+    }
+
+    pub(super) fn join(&mut self, node: NodeId) -> ProcessId {
+        self.joined += 1;
+        let process = ProcessId(self.joined);
+        self.processes.insert(process, node);
+        self.dark.remove(&node);
+        process
+    }
+
+    pub(super) fn leave(&mut self, process: ProcessId, silently: bool) {
+        let Some(node) = self.processes.remove(&process) else { return };
+        if silently {
+            self.dark.insert(node, ());
+        }
+        let listening: Vec<_> = self.listeners.iter().filter(|(_, it)| it.process == process).map(|(at, _)| *at).collect();
+        for at in listening {
+            self.unlisten(process, at, silently);
+        }
+        let held: Vec<_> = self.connections.iter().flat_map(|(id, it)| it.sides_of(process).map(|side| (*id, side))).collect();
+        for (connection, side) in held {
+            self.abandon(Direction { connection, side }, silently);
+        }
+    }
+
+    /// An end whose process died. Of what it had written, a part or all may still be on its way.
+    fn abandon(&mut self, end: Direction, silently: bool) {
+        let loses_transit = self.random.random_bool(0.5);
+        let Some(connection) = self.connections.get_mut(&end.connection) else { return };
+        connection.end(end.side).holder = if silently { Holder::Dark } else { Holder::Gone };
+        if silently || loses_transit {
+            connection.pipe(end.side).lose_transit();
+        }
+        if !silently {
+            self.send(end, Payload::Reset);
+        }
+        self.forget_if_over(end.connection);
+    }
+
+    fn node_of(&self, process: ProcessId) -> io::Result<NodeId> {
+        self.processes.get(&process).copied().ok_or(io::ErrorKind::NetworkDown.into())
+    }
+
+    fn free_port(&mut self, node: NodeId) -> u16 {
+        let next = self.next_port.entry(node).or_insert(FIRST_FREE_PORT);
+        let port = *next;
+        *next = next.checked_add(1).unwrap_or(FIRST_FREE_PORT);
+        port
+    }
+
+    pub(super) fn listen(&mut self, process: ProcessId, at: SocketAddr) -> io::Result<SocketAddr> {
+        let node = self.node_of(process)?;
+        let port = if at.port() == 0 { self.free_port(node) } else { at.port() };
+        let at = SocketAddr::new(seen_from(node, at.ip()), port);
+        if NodeId::of_ip(at.ip()) != Some(node) {
+            return Err(io::ErrorKind::AddrNotAvailable.into());
+        }
+        if self.listeners.contains_key(&at) {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        self.listeners.insert(at, Listener { process, backlog: VecDeque::new(), acceptor: None });
+        Ok(at)
+    }
+
+    pub(super) fn unlisten(&mut self, process: ProcessId, at: SocketAddr, silently: bool) {
+        // After a restart the same address may belong to the next process.
+        if self.listeners.get(&at).is_none_or(|listener| listener.process != process) {
+            return;
+        }
+        let Some(listener) = self.listeners.remove(&at) else { return };
+        for connection in listener.backlog {
+            self.abandon(Direction { connection, side: Side::Callee }, silently);
+        }
+    }
+
+    pub(super) fn accept(&mut self, at: SocketAddr, waker: &Waker) -> io::Result<Option<(Direction, SocketAddr)>> {
+        let listener = self.listeners.get_mut(&at).ok_or(io::ErrorKind::NotConnected)?;
+        while let Some(id) = listener.backlog.pop_front() {
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.end(Side::Callee).process = Some(listener.process);
+                return Ok(Some((Direction { connection: id, side: Side::Callee }, connection.end(Side::Caller).address)));
+            }
+        }
+        listener.acceptor = Some(waker.clone());
+        Ok(None)
+    }
+
+    pub(super) fn dial(&mut self, process: ProcessId, to: SocketAddr) -> io::Result<Direction> {
+        let node = self.node_of(process)?;
+        let to = SocketAddr::new(seen_from(node, to.ip()), to.port());
+        let there = NodeId::of_ip(to.ip()).ok_or(io::ErrorKind::NetworkUnreachable)?;
+        let from = SocketAddr::new(node.ip(), self.free_port(node));
+        self.dialled += 1;
+        let id = ConnectionId(self.dialled);
+        let until = Instant::now() + DIAL_TIMEOUT;
+        let connection = Connection::new(until, End::new(node, from, Some(process)), End::new(there, to, None));
+        self.connections.insert(id, connection);
+        let at = self.arrival((node, there));
+        self.agenda.plan(at, Action::Request(id));
+        Ok(Direction { connection: id, side: Side::Caller })
+    }
+
+    fn arrival(&mut self, link: Link) -> Instant {
+        Instant::now() + self.links.latency(link, &mut self.random)
+    }
+
+    fn request(&mut self, id: ConnectionId, now: Instant) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let (link, to) = (connection.link(Side::Caller), connection.end(Side::Callee).address);
+        if self.links.is_cut(link) || self.dark.contains_key(&link.1) {
+            return self.dial_again(id, Action::Request(id), now);
+        }
+        let back = self.arrival((link.1, link.0));
+        match self.listeners.get_mut(&to) {
+            None => self.agenda.plan(back, Action::Refused(id)),
+            Some(listener) if listener.backlog.len() >= BACKLOG => self.dial_again(id, Action::Request(id), now),
+            Some(listener) => {
+                listener.backlog.push_back(id);
+                self.wakes.extend(listener.acceptor.take());
+                self.agenda.plan(back, Action::Accepted(id));
+            }
+        }
+    }
+
+    fn accepted(&mut self, id: ConnectionId, now: Instant) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if self.links.is_cut(connection.link(Side::Callee)) {
+            return self.dial_again(id, Action::Accepted(id), now);
+        }
+        connection.progress = Progress::Open;
+        let caller = connection.end(Side::Caller);
+        self.wakes.extend([caller.reader.take(), caller.writer.take()].into_iter().flatten());
+        self.history.record("connected", id.0);
+    }
+
+    fn dial_again(&mut self, id: ConnectionId, action: Action, now: Instant) {
+        let Some(connection) = self.connections.get(&id) else { return };
+        match connection.progress {
+            Progress::Dialling { until } if now + DIAL_AGAIN <= until => self.agenda.plan(now + DIAL_AGAIN, action),
+            _ => self.refused(id, io::ErrorKind::TimedOut),
+        }
+    }
+
+    fn refused(&mut self, id: ConnectionId, why: io::ErrorKind) {
+        if why == io::ErrorKind::TimedOut {
+            self.faults.count("connect_timed_out");
+        }
+        self.break_end(Direction { connection: id, side: Side::Caller }, why);
+    }
+
+    /// Everything on this end fails from now on.
+    fn break_end(&mut self, end: Direction, why: io::ErrorKind) {
+        let Some(connection) = self.connections.get_mut(&end.connection) else { return };
+        let end = connection.end(end.side);
+        end.broken.get_or_insert(why);
+        self.wakes.extend([end.reader.take(), end.writer.take()].into_iter().flatten());
+    }
+
+    /// Sends `payload` in this direction.
+    pub(super) fn send(&mut self, direction: Direction, payload: Payload) {
+        let Some(connection) = self.connections.get_mut(&direction.connection) else { return };
+        let link = connection.link(direction.side);
+        let due = Instant::now() + self.links.latency(link, &mut self.random);
+        let pipe = connection.pipe(direction.side);
+        let due = pipe.send(due, payload);
+        if pipe.stalled_since.is_none() {
+            self.agenda.plan(due, Action::Deliver(direction));
+        }
+    }
+
+    fn deliver(&mut self, direction: Direction, now: Instant) {
+        let Some(connection) = self.connections.get_mut(&direction.connection) else { return };
+        let link = connection.link(direction.side);
+        let pipe = connection.pipe(direction.side);
+        if pipe.stalled_since.is_some() || !pipe.is_due(now) {
+            return;
+        }
+        if self.links.is_cut(link) {
+            pipe.stalled_since = Some(now);
+            let patience = Duration::from_millis(self.random.random_range(GIVE_UP_MILLIS));
+            return self.agenda.plan(now + patience, Action::GiveUp(direction, now));
+        }
+        while let Some(payload) = self.take_due(direction, now) {
+            self.arrive(direction, payload);
+        }
+    }
+
+    fn take_due(&mut self, direction: Direction, now: Instant) -> Option<Payload> {
+        self.connections.get_mut(&direction.connection)?.pipe(direction.side).take_due(now)
+    }
+
+    fn arrive(&mut self, direction: Direction, payload: Payload) {
+        let Some(connection) = self.connections.get_mut(&direction.connection) else { return };
+        let receiver = connection.end(direction.side.other());
+        let (holder, node) = (receiver.holder, receiver.node);
+        if holder == Holder::Dark && self.dark.contains_key(&node) {
+            return;
+        }
+        match payload {
+            Payload::Reset => self.break_end(direction.reverse(), io::ErrorKind::ConnectionReset),
+            _ if holder != Holder::Present => self.send(direction.reverse(), Payload::Reset),
+            Payload::End => {
+                connection.pipe(direction.side).is_ended = true;
+                self.wake_reader(direction.reverse());
+            }
+            Payload::Bytes(bytes) => {
+                self.history.record("bytes", format_args!("{} {:?}", direction.connection.0, direction.side));
+                self.history.record_bytes("content", &bytes);
+                connection.pipe(direction.side).arrive(bytes);
+                self.wake_reader(direction.reverse());
+            }
+        }
+    }
+
+    fn wake_reader(&mut self, end: Direction) {
+        if let Some(connection) = self.connections.get_mut(&end.connection) {
+            self.wakes.extend(connection.end(end.side).reader.take());
+        }
+    }
+
+    fn give_up(&mut self, direction: Direction, since: Instant) {
+        let Some(connection) = self.connections.get_mut(&direction.connection) else { return };
+        let pipe = connection.pipe(direction.side);
+        if pipe.stalled_since != Some(since) {
+            return;
+        }
+        pipe.lose_transit();
+        self.faults.count("connection_gave_up");
+        self.break_end(direction, io::ErrorKind::TimedOut);
+        self.send(direction, Payload::Reset);
+    }
+
+    /// The socket of this end is dropped.
+    pub(super) fn close(&mut self, end: Direction) {
+        let Some(connection) = self.connections.get_mut(&end.connection) else { return };
+        if !connection.end(end.side).is_present() {
+            return;
+        }
+        let has_unread = connection.pipe(end.side.other()).has_arrived();
+        let is_dialling = connection.progress != Progress::Open && end.side == Side::Caller;
+        let is_closing = connection.pipe(end.side).is_closing;
+        connection.end(end.side).holder = Holder::Gone;
+        match (has_unread || is_dialling, is_closing) {
+            (true, _) => self.send(end, Payload::Reset),
+            (false, false) => self.send(end, Payload::End),
+            (false, true) => {}
+        }
+        self.forget_if_over(end.connection);
+    }
+
+    fn forget_if_over(&mut self, id: ConnectionId) {
+        if self.connections.get(&id).is_some_and(Connection::is_over) {
+            self.connections.remove(&id);
+        }
+    }
+
+    pub(super) fn cut(&mut self, link: Link) {
+        self.history.record("cut", format_args!("{} {}", link.0, link.1));
+        self.links.cut(link);
+    }
+
+    pub(super) fn rejoin(&mut self, link: Link) {
+        if self.links.rejoin(link) {
+            self.unstall(link);
+        }
+    }
+
+    pub(super) fn heal(&mut self) {
+        for link in self.links.take_cuts() {
+            self.unstall(link);
+        }
+    }
+
+    fn unstall(&mut self, link: Link) {
+        self.history.record("joined", format_args!("{} {}", link.0, link.1));
+        for (id, connection) in &mut self.connections {
+            for side in [Side::Caller, Side::Callee] {
+                if connection.link(side) == link && connection.pipe(side).stalled_since.take().is_some() {
+                    let at = Instant::now() + self.links.latency(link, &mut self.random);
+                    self.agenda.plan(at, Action::Deliver(Direction { connection: *id, side }));
+                }
+            }
+        }
+    }
+}
+
+/// The loopback and the unspecified address are the node itself.
+fn seen_from(node: NodeId, ip: IpAddr) -> IpAddr {
+    if ip.is_loopback() || ip.is_unspecified() { node.ip() } else { ip }
+}

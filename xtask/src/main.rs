@@ -1,0 +1,67 @@
+//! The helpers of this repository, run as `cargo xtask COMMAND`. Only cargo is needed.
+//!
+//! `check` and `tidy` read only; `fix` may write; `test` and `simulate` run things. What must hold of the tree itself, and no
+//! compiler says, is in [`tidy`]: one small file a rule, each with the offence it catches as its test.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a build helper works on real files, processes and time; nothing of it is ever simulated"
+)]
+
+mod cargo;
+mod check;
+mod fix;
+mod manifest;
+mod simulate;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// The helpers of this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Xtask {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Check(check::Check),
+    Fix(fix::Fix),
+    Test(test::Test),
+    Simulate(simulate::Simulate),
+    Tidy(tidy::Tidy),
+}
+
+/// The names a user may write after `cargo xtask`.
+fn subcommands() -> Vec<String> {
+    let listed = Xtask::command();
+    listed.get_subcommands().map(|command| command.get_name().to_owned()).collect()
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let root = cargo::workspace_root()?;
+    match Xtask::parse().command {
+        Command::Check(check) => check.run(&root),
+        Command::Fix(fix) => fix.run(&root),
+        Command::Test(test) => test.run(&root),
+        Command::Simulate(simulate) => simulate.run(&root),
+        Command::Tidy(tidy) => tidy.run(&root),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Xtask::command().debug_assert();
+        assert_eq!(subcommands(), ["check", "fix", "test", "simulate", "tidy"]);
+    }
+}
