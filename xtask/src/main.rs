@@ -44,9 +44,16 @@ fn subcommands() -> Vec<String> {
     listed.get_subcommands().map(|command| command.get_name().to_owned()).collect()
 }
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
+    run(Xtask::parse().command).unwrap_or_else(|error| {
+        eprintln!("xtask: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
     let root = cargo::workspace_root()?;
-    match Xtask::parse().command {
+    match command {
         Command::Check(check) => check.run(&root),
         Command::Fix(fix) => fix.run(&root),
         Command::Test(test) => test.run(&root),

@@ -19,6 +19,7 @@ pub mod mq;
 pub mod port;
 pub mod registry;
 pub mod rpc;
+pub mod shard;
 pub mod shutdown;
 #[cfg(feature = "testing")]
 pub mod testing;

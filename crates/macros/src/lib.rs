@@ -6,6 +6,7 @@ mod attribute;
 mod main_attribute;
 mod refusal;
 mod service;
+mod tcc;
 
 use proc_macro::TokenStream;
 use syn::parse_macro_input;
@@ -31,6 +32,19 @@ pub fn refusal(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let _no_arguments = parse_macro_input!(attribute as syn::parse::Nothing);
     let item = parse_macro_input!(item as syn::ItemEnum);
     finish(refusal::expand(item))
+}
+
+/// Makes a trait a TCC participant: `#[settee::tcc("pay.Debit", route = account)]`.
+///
+/// The trait has `type Tx: LocalTx;` and `attempt(&self, tx, &order) -> Reply<Hold, Refusal>`, `confirm` and `cancel` (`(&self,
+/// tx, &order, &hold) -> Reply<()>`). For `trait Debit` it writes `DebitServer` (opens, fences and commits the local
+/// transaction) and `DebitClient` (reached only through a global transaction). `route` names the field of the order that
+/// decides which instances hold its data; phase two goes there too.
+#[proc_macro_attribute]
+pub fn tcc(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    let attribute = parse_macro_input!(attribute as tcc::Attribute);
+    let item = parse_macro_input!(item as syn::ItemTrait);
+    finish(tcc::expand(attribute, item))
 }
 
 /// Runs `async fn main` on settee's runtime.

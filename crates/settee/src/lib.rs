@@ -7,13 +7,15 @@
 
 extern crate self as settee;
 
+pub mod mq;
 pub mod rpc;
 pub mod trace;
+pub mod txn;
 
 pub use rpc::{Fault, Never, Refusal, Reply, Updates, refuse};
 pub use settee_core::error::{self, Certainty, Error, ErrorKind, Result};
 pub use settee_core::{Context, Instant, Timestamp};
-pub use settee_macros::{main, refusal, service};
+pub use settee_macros::{main, refusal, service, tcc};
 
 /// What the macros expand to; not an interface.
 #[doc(hidden)]

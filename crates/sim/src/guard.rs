@@ -60,7 +60,9 @@ fn next_random(state: &mut u64) -> u64 {
 fn virtual_time(armed: Armed, clock: clockid_t) -> Option<timespec> {
     let since = match clock {
         libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE => Duration::from_micros(armed.wall.micros().max(0).unsigned_abs()),
-        libc::CLOCK_MONOTONIC | libc::CLOCK_MONOTONIC_COARSE | libc::CLOCK_MONOTONIC_RAW | libc::CLOCK_BOOTTIME => armed.monotonic,
+        libc::CLOCK_MONOTONIC | libc::CLOCK_MONOTONIC_COARSE | libc::CLOCK_MONOTONIC_RAW | libc::CLOCK_BOOTTIME => {
+            armed.monotonic
+        }
         _ => return None,
     };
     let tv_sec = libc::time_t::try_from(since.as_secs()).unwrap_or(libc::time_t::MAX);

@@ -192,3 +192,27 @@ fn panicked(cause: &(dyn Any + Send)) -> Violation {
     let panics = take_panics();
     Violation::new("panic", panics.first().cloned().or(message).unwrap_or_else(|| "without a message".into()))
 }
+
+/// Runs `test` in a world without faults, on a thread of its own.
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "the thread of a seed")]
+pub(crate) fn in_calm_world<F: Future<Output = ()>>(test: impl FnOnce(World) -> F + Send + 'static) {
+    let thread = std::thread::spawn(|| {
+        guard::arm(1);
+        let nowhere: Arc<dyn Host> = Arc::new(Nowhere);
+        on_host(&nowhere, || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+            runtime.block_on(async {
+                let world = World::new(1, Swarm::default(), false);
+                spawn_outside(world.network().clone().run());
+                test(world.clone()).await;
+                world.end();
+            });
+        });
+    });
+    thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause));
+}
+
+#[cfg(test)]
+#[path = "run_test.rs"]
+mod tests;

@@ -27,7 +27,7 @@ impl Tally {
         }
     }
 
-    /// The output is over. When cargo is not content and nobody has failed, something failed that has no name: a build, most often.
+    /// The output is over. When cargo is not content and nobody has failed, something without a name did: a build, most often.
     pub(crate) fn close(&mut self, cargo_was_content: bool) {
         self.expect_closed();
         if !cargo_was_content && self.failed == 0 {

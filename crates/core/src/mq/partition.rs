@@ -121,6 +121,7 @@ impl Partition {
         match (event, &self.stage) {
             (Event::Publish { request, messages }, _) => self.publish(request, messages, &mut effects),
             (Event::Read { records, end }, &Stage::Reading { position }) => self.read(position, records, end, &mut effects),
+            (Event::Unreadable, _) => self.park("a record of the log cannot be read", &mut effects),
             (Event::Answered(answer), &Stage::Barring { tail }) => self.barrier_answered(tail, answer, &mut effects),
             (Event::Answered(answer), &Stage::Appending { tail, .. }) => self.append_answered(tail, answer, &mut effects),
             (Event::Failed(Certainty::NotDone), &Stage::Appending { tail, .. }) => self.refuse_batch(tail, &mut effects),

@@ -41,8 +41,7 @@ struct History {
 impl Changes {
     /// The history of a store that is at `revision` now; what was before is not known.
     pub(crate) fn since(revision: Revision) -> Self {
-        let history =
-            History { events: VecDeque::new(), bytes: 0, first: 0, floor: revision, stopped: None };
+        let history = History { events: VecDeque::new(), bytes: 0, first: 0, floor: revision, stopped: None };
         Self(Arc::new(Shared { history: Mutex::new(history), moved: watch::Sender::new(0) }))
     }
 

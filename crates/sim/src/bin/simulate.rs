@@ -1,2 +1,108 @@
-//! Placeholder.
-fn main() {}
+//! `simulate`: runs seeds of a workload, each in a process of its own, and says which invariants did not hold.
+//!
+//! A process a seed, because the last bits of state that a fresh thread does not reset are process-wide (tokio seeds the fairness of
+//! `select!` from a counter): so a seed replays exactly, alone or among thousands, and one that aborts or hangs ends alone.
+
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use settee_sim::{Campaign, Options, SeedReport, Summary, Violation, Workload, seed, toy};
+
+/// Simulates the system under faults, seed by seed.
+#[derive(Parser)]
+struct Arguments {
+    /// How many seeds to run.
+    #[arg(long, default_value_t = 100)]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    from: u64,
+    /// Run only this seed.
+    #[arg(long, conflicts_with_all = ["seeds", "from"])]
+    seed: Option<u64>,
+    /// What to run.
+    #[arg(long, default_value = "toy")]
+    workload: String,
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Run every seed twice; it must repeat exactly.
+    #[arg(long)]
+    meta: bool,
+    /// Print every event of the seed.
+    #[arg(long, requires = "seed")]
+    trace: bool,
+    /// Real seconds after which a seed counts as stuck.
+    #[arg(long, default_value_t = 30)]
+    patience_s: u64,
+    /// How many seeds run at a time.
+    #[arg(long, default_value_t = 2)]
+    workers: usize,
+    /// Be the process of the seed: print its report as one line of JSON.
+    #[arg(long, hide = true, requires = "seed")]
+    report: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let Some(workload) = workload(&arguments.workload) else {
+        eprintln!("unknown workload {}; there are: toy, toy-acknowledges-early", arguments.workload);
+        return ExitCode::from(2);
+    };
+    if arguments.report {
+        return report(&arguments, &workload);
+    }
+    let seeds = arguments.seed.map_or(arguments.from..arguments.from.saturating_add(arguments.seeds), |seed| seed..seed + 1);
+    let campaign = Campaign { seeds, workers: arguments.workers, meta: arguments.meta, progress: !arguments.trace };
+    let summary = campaign.run(|seed| in_a_process(&arguments, seed));
+    print(&arguments, &summary);
+    if summary.violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn workload(name: &str) -> Option<Arc<dyn Workload>> {
+    match name {
+        "toy" => Some(Arc::new(toy::Counters::default())),
+        "toy-acknowledges-early" => Some(Arc::new(toy::Counters { acknowledges_early: true })),
+        _ => None,
+    }
+}
+
+fn report(arguments: &Arguments, workload: &Arc<dyn Workload>) -> ExitCode {
+    let options = Options { patience: Duration::from_secs(arguments.patience_s), trace: arguments.trace, swarm: None };
+    let report = seed(workload, arguments.seed.unwrap_or_default(), &options);
+    println!("{}", serde_json::to_string(&report).expect("a report is numbers and text"));
+    ExitCode::SUCCESS
+}
+
+fn in_a_process(arguments: &Arguments, seed: u64) -> SeedReport {
+    let ended_by = |detail: String| SeedReport::ended_by(seed, Violation::new("crash", detail));
+    let mut child = match std::env::current_exe() {
+        Ok(path) => Command::new(path),
+        Err(error) => return ended_by(format!("where is this program? {error}")),
+    };
+    child.args(["--report", "--seed", &seed.to_string(), "--workload", &arguments.workload]);
+    child.args(["--patience-s", &arguments.patience_s.to_string()]);
+    if arguments.trace {
+        child.arg("--trace").stderr(Stdio::inherit());
+    }
+    let output = match child.output() {
+        Ok(output) => output,
+        Err(error) => return ended_by(error.to_string()),
+    };
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| ended_by(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr))))
+}
+
+fn print(arguments: &Arguments, summary: &Summary) {
+    if arguments.json {
+        println!("{}", serde_json::to_string(summary).expect("a summary is numbers and text"));
+        return;
+    }
+    print!("{summary}");
+    for failure in &summary.failures {
+        println!("\nseed {}: {} {}\n  drew: {}", failure.seed, failure.invariant, failure.detail, failure.swarm);
+        println!("  replay: simulate --workload {} --seed {} --trace", arguments.workload, failure.seed);
+    }
+}

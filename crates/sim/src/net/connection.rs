@@ -93,7 +93,9 @@ impl End {
 }
 
 impl Connection {
-    pub(super) fn new(until: tokio::time::Instant, caller: End, callee: End) -> Self {
+    /// A wish to connect: nobody is at the other end yet.
+    pub(super) fn new(until: tokio::time::Instant, caller: End, mut callee: End) -> Self {
+        callee.holder = Holder::Gone;
         Self { progress: Progress::Dialling { until }, caller, callee, outward: Pipe::default(), inward: Pipe::default() }
     }
 

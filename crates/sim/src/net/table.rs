@@ -1,6 +1,6 @@
 //! Everything the network knows: machines, listeners, connections, links; and what happens when an action is due.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub(super) struct Table {
     pub(super) connections: BTreeMap<ConnectionId, Connection>,
     listeners: BTreeMap<SocketAddr, Listener>,
     processes: BTreeMap<ProcessId, NodeId>,
-    dark: BTreeMap<NodeId, ()>,
+    dark: BTreeSet<NodeId>,
     next_port: BTreeMap<NodeId, u16>,
     links: Links,
     joined: u64,
@@ -67,7 +67,7 @@ impl Table {
             connections: BTreeMap::new(),
             listeners: BTreeMap::new(),
             processes: BTreeMap::new(),
-            dark: BTreeMap::new(),
+            dark: BTreeSet::new(),
             next_port: BTreeMap::new(),
             links: Links::new(faults.clone()),
             joined: 0,
@@ -102,7 +102,7 @@ impl Table {
     pub(super) fn leave(&mut self, process: ProcessId, silently: bool) {
         let Some(node) = self.processes.remove(&process) else { return };
         if silently {
-            self.dark.insert(node, ());
+            self.dark.insert(node);
         }
         let listening: Vec<_> = self.listeners.iter().filter(|(_, it)| it.process == process).map(|(at, _)| *at).collect();
         for at in listening {
@@ -198,7 +198,7 @@ impl Table {
     fn request(&mut self, id: ConnectionId, now: Instant) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let (link, to) = (connection.link(Side::Caller), connection.end(Side::Callee).address);
-        if self.links.is_cut(link) || self.dark.contains_key(&link.1) {
+        if self.links.is_cut(link) || self.dark.contains(&link.1) {
             return self.dial_again(id, Action::Request(id), now);
         }
         let back = self.arrival((link.1, link.0));
@@ -209,6 +209,9 @@ impl Table {
                 listener.backlog.push_back(id);
                 self.wakes.extend(listener.acceptor.take());
                 self.agenda.plan(back, Action::Accepted(id));
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.end(Side::Callee).holder = Holder::Present;
+                }
             }
         }
     }
@@ -284,7 +287,7 @@ impl Table {
         let Some(connection) = self.connections.get_mut(&direction.connection) else { return };
         let receiver = connection.end(direction.side.other());
         let (holder, node) = (receiver.holder, receiver.node);
-        if holder == Holder::Dark && self.dark.contains_key(&node) {
+        if holder == Holder::Dark && self.dark.contains(&node) {
             return;
         }
         match payload {

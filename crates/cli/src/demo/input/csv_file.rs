@@ -131,3 +131,32 @@ impl Layout {
         Problem::at(self.line, reason)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All texts of up to seven characters that matter to the format.
+    fn texts() -> impl Iterator<Item = String> {
+        let text = |length: u32, number: usize| {
+            (0..length).map(|place| [b'a', b'"', b',', b'\n'][number >> (2 * place) & 3] as char).collect()
+        };
+        (0..=7).flat_map(move |length| (0..4_usize.pow(length)).map(move |number| text(length, number)))
+    }
+
+    #[test]
+    fn the_scan_and_the_crate_agree_on_where_records_begin() {
+        let mut agreed = 0;
+        for text in texts() {
+            let mut findings = Findings::default();
+            let lines = Layout::of(&text, &mut findings);
+            let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+            let records = reader.records().map(|record| record.unwrap().position().map(csv::Position::line));
+            if findings.is_empty() {
+                assert_eq!(lines, records.flatten().collect::<Vec<_>>(), "{text:?}");
+                agreed += 1;
+            }
+        }
+        assert!(agreed > 1_000, "{agreed}");
+    }
+}

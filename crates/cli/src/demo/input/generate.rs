@@ -145,7 +145,7 @@ fn instruction(index: u32, debtor: &AccountRow, creditor: &AccountRow, minor: i6
 impl Market {
     fn account(&self, random: &mut StdRng, index: usize, opening: i64) -> AccountRow {
         let number = format!("{}{index:0width$}", self.bank, width = self.number_width);
-        let (first, last) = (FIRST_NAMES[pick(random, 16)], LAST_NAMES[pick(random, 16)]);
+        let (first, last) = (FIRST_NAMES[pick(random, FIRST_NAMES.len())], LAST_NAMES[pick(random, LAST_NAMES.len())]);
         AccountRow {
             account: iban(self.country, &number),
             owner: format!("{first} {last}"),

@@ -22,7 +22,7 @@ use std::path::Path;
 pub(crate) use self::accounts::{AccountRow, AccountStatus};
 pub(crate) use self::generate::{Shape, generate};
 pub(crate) use self::money::{Currency, Decimal, Money, NotMinor};
-pub(crate) use self::problem::{Problem, Problems};
+pub(crate) use self::problem::Problems;
 pub(crate) use self::write::{write_accounts, write_transfers};
 
 use self::source::Source;

@@ -78,7 +78,7 @@ impl<'a> Message<'a> {
     }
 
     fn id(&self) -> Option<&str> {
-        self.message_id.as_ref().map(|id| id.value.as_str())
+        self.message_id.as_ref().map(|id| id.value.as_str()).filter(|id| !id.is_empty())
     }
 
     fn refusal(&mut self, file: &Path, fatal: Problem) -> Problems {

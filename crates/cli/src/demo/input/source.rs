@@ -1,5 +1,7 @@
 //! From a path to text: size and encoding are settled here, before any parser sees a byte.
 
+#![expect(clippy::disallowed_methods, reason = "the user's own file, read once by the process before anything is simulated")]
+
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
@@ -25,6 +27,10 @@ pub(super) struct Source<'a> {
 
 /// The bytes of `path`, if there are not too many.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Problems> {
+    read_up_to(path, MAX_FILE_BYTES)
+}
+
+fn read_up_to(path: &Path, limit: u64) -> Result<Vec<u8>, Problems> {
     let refuse = |reason: String| Problems::one(path, Problem::whole(reason));
     let cannot = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => refuse("no such file".into()),
@@ -33,9 +39,9 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Problems> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(cannot)?;
     // Not the length the file claims: a pipe or a growing file has none.
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(cannot)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(refuse(format!("is larger than {} MiB", MAX_FILE_BYTES >> 20)));
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() as u64 > limit {
+        return Err(refuse(format!("is larger than {limit} bytes")));
     }
     Ok(bytes)
 }
@@ -87,4 +93,18 @@ fn check_length(name: &str, value: &str, limit: usize) -> Result<(), String> {
 
 fn newlines(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_over_the_limit_is_refused_after_reading_no_more_than_the_limit() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let size = read(&path).unwrap().len() as u64;
+        assert!(read_up_to(&path, size).is_ok());
+        let refusal = read_up_to(&path, size - 1).unwrap_err().to_string();
+        assert!(refusal.ends_with(&format!(": is larger than {} bytes", size - 1)), "{refusal}");
+    }
 }

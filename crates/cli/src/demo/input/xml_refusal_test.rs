@@ -162,6 +162,7 @@ fn a_missing_account_amount_or_id() {
     refused("<EndToEndId>E2</EndToEndId>", "", "p.xml:17: <CdtTrfTxInf> lacks <EndToEndId>");
     refused("FIRST", " ", "p.xml:14: <Id> is empty");
     refused_with("<MsgId>M1</MsgId>", "", None, "p.xml:7: <PmtInf> without a <MsgId> before it");
+    refused_with(">M1<", "><", None, "p.xml:4: <MsgId> is empty");
     let amount = "<InstdAmt Ccy=\"EUR\">10.25</InstdAmt>";
     refused(amount, "", "p.xml:11: <CdtTrfTxInf> lacks an amount");
 }

@@ -51,6 +51,8 @@ pub enum Event {
         /// Where the next record will lie, if these reach to it.
         end: Option<Offset>,
     },
+    /// A record of the log is not what an owner writes.
+    Unreadable,
     /// The log answered the append that is under way.
     Answered(Appended),
     /// What was under way failed, and perhaps happened.

@@ -11,9 +11,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use redb::{
-    Builder, Database, Durability, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction,
-};
+use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
 use settee_core::id::Revision;
 use settee_core::port::{Commit, Disk, DiskFile, Event, Outcome, Page, Range, StoreErrorKind, Versioned, Write};
 

@@ -19,9 +19,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use settee_core::env;
 use settee_core::id::Revision;
-use settee_core::port::{
-    BoxFuture, Commit, Disk, Kv, Outcome, Page, Range, StoreError, StoreErrorKind, Versioned, Watch,
-};
+use settee_core::port::{BoxFuture, Commit, Disk, Kv, Outcome, Page, Range, StoreError, StoreErrorKind, Versioned, Watch};
 use tokio::sync::{mpsc, oneshot};
 
 use self::store::Store;
@@ -160,3 +158,8 @@ impl Kv for EmbeddedKv {
         Box::pin(async move { self.store.changes().watch(prefix, after) })
     }
 }
+
+#[cfg(all(test, feature = "memory"))]
+mod crash_test;
+#[cfg(all(test, feature = "memory"))]
+mod fault_test;

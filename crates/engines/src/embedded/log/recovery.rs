@@ -13,16 +13,17 @@
 //! second (then an empty group lies behind it). It is reported as a torn tail. So are segments removed by hand at the end.
 
 use std::io;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use settee_core::env;
-use settee_core::port::{StoreError, StoreErrorKind};
+use settee_core::port::{DiskFile, StoreError, StoreErrorKind};
 use settee_core::time::Instant;
 
 use super::GROUP_MAX_BYTES;
 use super::index::Index;
 use super::layout::{BadSegment, GROUP_HEADER, GroupHeader, SECTOR, SegmentHeader, is_whole, sectors};
-use super::segment::{Segment, Window, discard_next, firsts, is_zero, name_of, write_zeroes};
+use super::segment::{Begun, Segment, Window, discard_next, firsts, is_zero, name_of, write_zeroes};
 use super::writer::Writer;
 use crate::embedded::Folder;
 use crate::embedded::folder::failed;
@@ -54,7 +55,7 @@ pub(super) fn recover(folder: Folder, segment_bytes: u64) -> Result<(Index, Writ
 struct Scan {
     index: Index,
     segment: Option<Segment>,
-    /// Where the next group is expected, and its number and predecessor.
+    /// Where the next group is expected, with its number and the crc of the one before.
     position: u64,
     sequence: u64,
     chain: u32,
@@ -64,7 +65,7 @@ struct Scan {
 }
 
 impl Scan {
-    fn segment(&mut self, first: u64, file: std::sync::Arc<dyn settee_core::port::DiskFile>, is_last: bool) -> Result<(), StoreError> {
+    fn segment(&mut self, first: u64, file: Arc<dyn DiskFile>, is_last: bool) -> Result<(), StoreError> {
         let header = self.header(first, &*file)?;
         self.segment = Some(Segment { header, file: file.clone() });
         self.segment.iter().for_each(|segment| self.index.add_segment(segment));
@@ -79,7 +80,7 @@ impl Scan {
     }
 
     /// The segment's header, if it continues what was read so far.
-    fn header(&self, first: u64, file: &dyn settee_core::port::DiskFile) -> Result<SegmentHeader, StoreError> {
+    fn header(&self, first: u64, file: &dyn DiskFile) -> Result<SegmentHeader, StoreError> {
         let mut window = Window::new(file).map_err(|error| failed("read a segment", &error))?;
         let sector = window.get(0, SECTOR as usize).map_err(|error| failed("read a segment", &error))?;
         let header = SegmentHeader::decode(&sector.unwrap_or_default()).map_err(|bad| match bad {
@@ -152,8 +153,8 @@ impl Scan {
             segment.file.write_at(*position, group).map_err(|error| failed("write the last group of the log again", &error))?;
         }
         segment.file.sync().map_err(|error| failed("sync the last segment of the log", &error))?;
-        let writer = Writer::new(folder, segment_bytes, segment, self.position, self.sequence, self.chain);
-        Ok((self.index, writer))
+        let end = Begun { segment, position: self.position, sequence: self.sequence, chain: self.chain };
+        Ok((self.index, Writer::new(folder, segment_bytes, end)))
     }
 }
 

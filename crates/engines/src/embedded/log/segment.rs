@@ -10,13 +10,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use settee_core::port::{Disk, DiskFile};
 
-use super::layout::{SECTOR, SegmentHeader};
+use super::layout::{Entry, Place, SECTOR, SegmentHeader, encode_group, group_size, sectors};
 
 /// The file in which the next segment is prepared.
 pub(super) const NEXT: &str = "log-next.tmp";
 
 /// Zeroes are written in pieces of this size: large enough for full speed, small enough not to count.
 const ZEROES: usize = 1 << 20;
+
+/// Streams in one group at a segment's beginning: with the longest names 2.4 MB, well below the limit of a group.
+const STREAMS_PER_GROUP: usize = 8_192;
 
 /// An open segment.
 #[derive(Clone)]
@@ -42,6 +45,72 @@ pub(super) fn firsts(names: &[String]) -> Vec<u64> {
     let mut firsts: Vec<u64> = names.iter().filter_map(number).filter(|first| names.contains(&name_of(*first))).collect();
     firsts.sort_unstable();
     firsts
+}
+
+/// How a segment is to begin.
+pub(super) struct Begin<'a> {
+    pub(super) log: u64,
+    pub(super) first: u64,
+    pub(super) chain: u32,
+    pub(super) length: u64,
+    /// Repeated at the beginning, so that the segments before it are not needed to know them.
+    pub(super) streams: &'a [Entry],
+}
+
+/// A segment, and where its next group goes.
+pub(super) struct Begun {
+    pub(super) segment: Segment,
+    pub(super) position: u64,
+    pub(super) sequence: u64,
+    pub(super) chain: u32,
+}
+
+impl Begun {
+    /// The place of the next group.
+    pub(super) fn place(&self) -> Place {
+        let SegmentHeader { log, first, .. } = self.segment.header;
+        Place { log, segment: first, position: self.position, sequence: self.sequence, previous: self.chain }
+    }
+
+    /// Goes behind a group of `length` bytes.
+    pub(super) fn pass(&mut self, length: u64, crc: u32) {
+        (self.position, self.sequence, self.chain) = (self.position + length, self.sequence + 1, crc);
+    }
+}
+
+/// The length of a segment that takes `streams` and a first group of `group` bytes, even where `wanted` is too little for them.
+pub(super) fn length_for(wanted: u64, streams: &[Entry], group: usize) -> u64 {
+    let begin: u64 = streams.chunks(STREAMS_PER_GROUP).map(|streams| sectors(group_size(streams))).sum();
+    wanted.max(SECTOR + begin + sectors(group)).next_multiple_of(SECTOR)
+}
+
+/// Writes a whole new segment into the file [`NEXT`], on the disk.
+pub(super) fn write_aside(disk: &dyn Disk, begin: &Begin<'_>, is_prepared: bool) -> io::Result<Begun> {
+    if !is_prepared || disk.open(NEXT, false)?.len()? != begin.length {
+        prepare(disk, begin.length)?;
+    }
+    let file = disk.open(NEXT, false)?;
+    let streams = u32::try_from(begin.streams.len()).unwrap_or(u32::MAX);
+    let header = SegmentHeader { log: begin.log, first: begin.first, length: begin.length, chain: begin.chain, streams };
+    file.write_at(0, &header.encode())?;
+    let segment = Segment { header, file: file.clone() };
+    let mut begun = Begun { segment, position: SECTOR, sequence: begin.first, chain: begin.chain };
+    for streams in begin.streams.chunks(STREAMS_PER_GROUP) {
+        let (group, crc) = encode_group(streams, &begun.place());
+        file.write_at(begun.position, &group)?;
+        begun.pass(group.len() as u64, crc);
+    }
+    file.sync()?;
+    Ok(begun)
+}
+
+/// Gives the file [`NEXT`] its name, on the disk: from here on the segment is part of the log.
+pub(super) fn publish(disk: &dyn Disk, mut begun: Begun) -> io::Result<Begun> {
+    let name = begun.segment.name();
+    disk.rename(NEXT, &name)?;
+    disk.sync_folder()?;
+    begun.segment.file = disk.open(&name, false)?;
+    Ok(begun)
 }
 
 /// Makes the file [`NEXT`] of `length` zeroes, on the disk.

@@ -1,0 +1,266 @@
+//! A disk that is full, fails, or rots; and the contract on a disk that does not.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use settee_core::error::Certainty;
+use settee_core::id::Revision;
+use settee_core::port::{Commit, Compare, Disk, Kv, Outcome, Page, Range, StoreError, StoreErrorKind, Write};
+
+use super::{EmbeddedKv, FILE};
+use crate::memory::{DiskFault, DiskOperation, MemoryDisk};
+
+async fn open(disk: &MemoryDisk) -> Result<EmbeddedKv, StoreError> {
+    EmbeddedKv::open(Arc::new(disk.clone())).await
+}
+
+fn put(key: &str, size: usize) -> Commit {
+    let value = vec![b'v'; size];
+    Commit { compares: Vec::new(), writes: vec![Write::Put(key.to_owned().into(), value.into())] }
+}
+
+fn failed<T>(result: Result<T, StoreError>) -> Option<(StoreErrorKind, Certainty)> {
+    result.err().map(|error| (error.kind(), error.certainty()))
+}
+
+async fn everything(kv: &EmbeddedKv) -> Result<Page, StoreError> {
+    kv.range(Range { from: "a".into(), to: "z".into(), limit: 10_000 }).await
+}
+
+#[tokio::test]
+async fn the_embedded_engine_keeps_the_contract() {
+    let make = || async { Arc::new(open(&MemoryDisk::new()).await.unwrap()) as Arc<dyn Kv> };
+    settee_core::testing::kv::contract(make).await;
+}
+
+#[tokio::test]
+async fn what_was_written_is_there_after_reopening_and_the_history_before_is_not() {
+    let disk = MemoryDisk::new();
+    let kv = open(&disk).await.unwrap();
+    let Outcome::Committed(revision) = kv.commit(put("k", 10)).await.unwrap() else { panic!("no compare") };
+    kv.close().await;
+    assert_eq!(failed(kv.get(b"k").await), Some((StoreErrorKind::Unavailable, Certainty::NotDone)));
+    assert_eq!(failed(kv.commit(put("k", 1)).await), Some((StoreErrorKind::Unavailable, Certainty::NotDone)));
+    let kv = open(&disk).await.unwrap();
+    assert_eq!(kv.get(b"k").await.unwrap().unwrap().revision, revision);
+    assert!(kv.watch("k".into(), revision).await.is_ok());
+    assert_eq!(failed(kv.watch("k".into(), Revision(0)).await.map(drop)).unwrap().0, StoreErrorKind::Compacted);
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_loses_nothing_and_takes_writes_again_by_itself() {
+    let disk = MemoryDisk::new();
+    let kv = open(&disk).await.unwrap();
+    let mut watch = kv.watch("k".into(), Revision(0)).await.unwrap();
+    disk.set_limit(disk.used() + 256 * 1024);
+    let (mut written, mut refused) = (Vec::new(), 0);
+    for n in 0..40 {
+        match kv.commit(put(&format!("k{n:02}"), 100_000)).await {
+            Ok(_) => written.push(n),
+            error => {
+                assert_eq!(failed(error), Some((StoreErrorKind::Full, Certainty::NotDone)));
+                refused += 1;
+            }
+        }
+    }
+    assert!(!written.is_empty() && refused > 0 && disk.counters().full > 0, "{written:?} {refused}");
+    assert_eq!(everything(&kv).await.unwrap().entries.len(), written.len(), "reads go on while the disk is full");
+    disk.set_limit(u64::MAX);
+    assert!(kv.commit(put("k99", 100_000)).await.is_ok());
+    written.push(99);
+    for n in written {
+        assert_eq!(watch.next().await.unwrap().write.key(), &format!("k{n:02}"), "a watch goes on without a gap");
+    }
+    disk.crash(|| false);
+    assert!(open(&disk).await.unwrap().get(b"k99").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn no_room_at_any_single_write_is_settled_and_never_loses_a_change() {
+    let mut refused = 0;
+    for at in 0..1_000 {
+        let disk = MemoryDisk::new();
+        let kv = open(&disk).await.unwrap();
+        let left = AtomicI64::new(at);
+        disk.set_faults(Arc::new(move |operation| match operation {
+            DiskOperation::Write | DiskOperation::SetLength if left.fetch_sub(1, Ordering::Relaxed) == 0 => {
+                DiskFault::Fail(ErrorKind::StorageFull)
+            }
+            _ => DiskFault::None,
+        }));
+        let mut watch = kv.watch("k".into(), Revision(0)).await.unwrap();
+        let mut written = Vec::new();
+        for n in 0..6 {
+            match kv.commit(put(&format!("k{n:02}"), 20_000)).await {
+                Ok(_) => written.push(n),
+                error => assert_eq!(failed(error), Some((StoreErrorKind::Full, Certainty::NotDone)), "write {at}"),
+            }
+        }
+        assert!(written.len() >= 5, "write {at}: one refusal, then it goes on");
+        for n in &written {
+            assert_eq!(watch.next().await.unwrap().write.key(), &format!("k{n:02}"), "write {at}");
+        }
+        disk.set_faults(Arc::new(|_| DiskFault::None));
+        disk.crash(|| false);
+        assert_eq!(everything(&open(&disk).await.unwrap()).await.unwrap().entries.len(), written.len());
+        if disk.counters().failed == 0 {
+            break;
+        }
+        refused += 1;
+    }
+    assert!(refused > 20, "{refused} writes were refused");
+}
+
+#[tokio::test]
+async fn after_a_failed_sync_nothing_is_answered_any_more() {
+    let disk = MemoryDisk::new();
+    let kv = open(&disk).await.unwrap();
+    kv.commit(put("k", 1)).await.unwrap();
+    let mut watch = kv.watch("k".into(), Revision(1)).await.unwrap();
+    disk.fail_next_sync();
+    assert_eq!(failed(kv.commit(put("k", 2)).await), Some((StoreErrorKind::Poisoned, Certainty::Unknown)));
+    assert_eq!(failed(kv.commit(put("k", 3)).await), Some((StoreErrorKind::Poisoned, Certainty::NotDone)));
+    assert_eq!(failed(kv.get(b"k").await), Some((StoreErrorKind::Poisoned, Certainty::NotDone)));
+    assert_eq!(failed(watch.next().await), Some((StoreErrorKind::Poisoned, Certainty::NotDone)));
+    disk.crash(|| false);
+    assert_eq!(open(&disk).await.unwrap().get(b"k").await.unwrap().unwrap().value.len(), 1);
+}
+
+#[tokio::test]
+async fn of_a_group_whose_sync_failed_a_conflict_certainly_did_nothing() {
+    let disk = MemoryDisk::new();
+    let kv = open(&disk).await.unwrap();
+    disk.fail_next_sync();
+    let conflicting = Commit { compares: vec![Compare::Absent("k".into())], ..put("k", 2) };
+    let (first, second) = futures::join!(kv.commit(put("k", 1)), kv.commit(conflicting));
+    assert_eq!(failed(first), Some((StoreErrorKind::Poisoned, Certainty::Unknown)));
+    assert_eq!(failed(second), Some((StoreErrorKind::Poisoned, Certainty::NotDone)));
+}
+
+#[tokio::test]
+async fn a_read_that_fails_once_is_unavailable_once() {
+    let disk = MemoryDisk::new();
+    let kv = open(&disk).await.unwrap();
+    for n in 0..200 {
+        kv.commit(put(&format!("k{n:03}"), 100_000)).await.unwrap();
+    }
+    let fails = Arc::new(AtomicBool::new(true));
+    let switch = fails.clone();
+    disk.set_faults(Arc::new(move |operation| match operation {
+        DiskOperation::Read if switch.swap(false, Ordering::Relaxed) => DiskFault::Fail(ErrorKind::Other),
+        _ => DiskFault::None,
+    }));
+    // More than the cache holds, so that the file is read.
+    let mut refused = 0;
+    for n in 0..200 {
+        match kv.get(format!("k{n:03}").as_bytes()).await {
+            Ok(found) => assert!(found.is_some()),
+            error => {
+                assert_eq!(failed(error), Some((StoreErrorKind::Unavailable, Certainty::NotDone)));
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!((refused, fails.load(Ordering::Relaxed)), (1, false));
+    assert!(kv.commit(put("k", 1)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_written_and_a_file_of_another_kind_are_told_apart() {
+    let disk = MemoryDisk::new();
+    disk.set_faults(Arc::new(|operation| match operation {
+        DiskOperation::Read | DiskOperation::Sync => DiskFault::None,
+        _ => DiskFault::Fail(ErrorKind::ReadOnlyFilesystem),
+    }));
+    assert_eq!(failed(open(&disk).await.map(drop)).unwrap().0, StoreErrorKind::ReadOnly);
+    for content in [&b""[..], b"not a database", &[0; 8_192]] {
+        let disk = MemoryDisk::new();
+        disk.open(FILE, true).unwrap().write_at(0, content).unwrap();
+        let error = open(&disk).await.err().unwrap();
+        assert_eq!(error.kind(), StoreErrorKind::Damaged, "{error}");
+        assert!(error.to_string().starts_with(FILE));
+    }
+}
+
+/// The bytes of a file with some history, closed cleanly or left by a killed process, and what it holds.
+async fn stored(clean: bool) -> (Vec<u8>, Page) {
+    let disk = MemoryDisk::new();
+    let kv = open(&disk).await.unwrap();
+    for n in 0..60 {
+        kv.commit(put(&format!("k{:02}", n % 40), 300 + n)).await.unwrap();
+    }
+    let page = everything(&kv).await.unwrap();
+    if clean {
+        kv.close().await;
+    } else {
+        disk.kill();
+    }
+    let file = disk.open(FILE, false).unwrap();
+    let mut bytes = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
+    file.read_at(0, &mut bytes).unwrap();
+    (bytes, page)
+}
+
+fn disk_with(bytes: &[u8]) -> MemoryDisk {
+    let disk = MemoryDisk::new();
+    let file = disk.open(FILE, true).unwrap();
+    file.write_at(0, bytes).unwrap();
+    file.sync().unwrap();
+    disk.sync_folder().unwrap();
+    disk
+}
+
+/// The one bit of a file in use that nothing covers: which of the two latest commits is the last. Turned, the file is what a crash
+/// between the two syncs of a commit leaves, so redb goes on from the commit before.
+const UNCOVERED: (usize, usize) = (9, 0);
+
+/// Opens a damaged file: either it is noticed, or everything is as it was.
+async fn noticed_or_harmless(disk: &MemoryDisk, expected: &Page, case: &str) -> bool {
+    let kv = match open(disk).await {
+        Ok(kv) => kv,
+        Err(error) => {
+            assert_eq!(error.kind(), StoreErrorKind::Damaged, "{case}: {error}");
+            return true;
+        }
+    };
+    match everything(&kv).await {
+        Ok(page) => assert_eq!(&page, expected, "{case}: damage was served"),
+        Err(error) => assert_eq!(error.kind(), StoreErrorKind::Damaged, "{case}: {error}"),
+    }
+    kv.close().await;
+    false
+}
+
+#[tokio::test]
+async fn a_turned_bit_is_noticed_or_harmless_never_served() {
+    for clean in [true, false] {
+        let (bytes, page) = stored(clean).await;
+        let header = (0..64).flat_map(|at| (0..8).map(move |bit| (at, bit)));
+        let spread = (64..320).chain((0..200).map(|n: usize| n * 7_919 * 13 % bytes.len()));
+        let mut noticed = 0;
+        let all = header.chain(spread.map(|at| (at, at % 8)));
+        for (at, bit) in all.filter(|place| clean || *place != UNCOVERED) {
+            let disk = disk_with(&bytes);
+            assert!(disk.flip(FILE, u64::try_from(at).unwrap(), u8::try_from(bit).unwrap()));
+            let case = format!("bit {bit} of byte {at}, closed cleanly: {clean}");
+            noticed += usize::from(noticed_or_harmless(&disk, &page, &case).await);
+        }
+        assert!(noticed > 50, "{noticed} flips were noticed");
+    }
+}
+
+#[tokio::test]
+async fn a_turned_bit_under_an_open_store_is_noticed_or_harmless() {
+    let (bytes, page) = stored(true).await;
+    for at in (0..bytes.len()).step_by(bytes.len() / 97) {
+        let disk = disk_with(&bytes);
+        let kv = open(&disk).await.unwrap();
+        disk.flip(FILE, u64::try_from(at).unwrap(), 5);
+        match everything(&kv).await {
+            Ok(read) => assert_eq!(read.entries, page.entries, "byte {at}"),
+            Err(error) => assert_eq!(error.kind(), StoreErrorKind::Damaged, "byte {at}: {error}"),
+        }
+        kv.close().await;
+    }
+}

@@ -1,0 +1,274 @@
+//! The one task that commits: takes what was queued while the last sync ran, makes one group of it, and answers when it is durable.
+//!
+//! ```text
+//! append -> queue -> [ plan | write + sync in env::blocking | index, answers ] -> next group
+//! ```
+//!
+//! There is no timer in front of a group: a lone append is synced at once, and under load groups grow by themselves. When the log
+//! has been idle for a second, an empty group is put behind the last one, as proof that the last one was durable.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use settee_core::env;
+use settee_core::port::{StoreError, StoreErrorKind};
+use tokio::sync::Notify;
+
+use super::GROUP_TARGET_BYTES;
+use super::index::Index;
+use super::layout::Entry;
+use super::plan::{Plan, Request, plan};
+use super::writer::{Failure, Writer, Written};
+
+/// Bytes of appends that may wait: about a second of a slow disk. Behind it an append is refused at once, not done.
+const QUEUE_BYTES: usize = 64 << 20;
+
+/// How long the log is idle before its last group is sealed by an empty one: rare enough to cost nothing.
+const SEAL_AFTER: Duration = Duration::from_secs(1);
+
+/// What the handle, the readers and the committer share.
+#[derive(Default)]
+pub(super) struct Shared {
+    pub(super) state: Mutex<State>,
+    arrived: Notify,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) index: Index,
+    queue: VecDeque<(usize, Request)>,
+    queued_bytes: usize,
+    /// Why nothing is taken any more.
+    stopped: Option<StoreError>,
+}
+
+impl State {
+    /// Whether the log may be used.
+    ///
+    /// # Errors
+    /// Why it stopped; what was asked is not done.
+    pub(super) fn running(&self) -> Result<(), StoreError> {
+        self.stopped.clone().map_or(Ok(()), Err)
+    }
+}
+
+impl Shared {
+    pub(super) fn new(index: Index) -> Self {
+        Self { state: Mutex::new(State { index, ..State::default() }), arrived: Notify::new() }
+    }
+
+    /// Queues a request of so many bytes, behind all that came before.
+    pub(super) fn submit(&self, bytes: usize, request: Request) -> Result<(), StoreError> {
+        let mut state = self.state.lock();
+        state.running()?;
+        if state.queued_bytes.saturating_add(bytes) > QUEUE_BYTES {
+            let message = format!("{} bytes wait to be written to the log, which is the most: come again later", state.queued_bytes);
+            return Err(StoreError::not_done(StoreErrorKind::Unavailable, message));
+        }
+        state.queued_bytes += bytes;
+        state.queue.push_back((bytes, request));
+        drop(state);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Takes nothing more, and lets the committer end after what is queued.
+    pub(super) fn stop(&self, reason: StoreError) {
+        self.state.lock().stopped.get_or_insert(reason);
+        self.arrived.notify_one();
+    }
+
+    fn take(&self) -> Vec<Request> {
+        let mut state = self.state.lock();
+        let mut taken = Vec::new();
+        let mut total = 0;
+        while total < GROUP_TARGET_BYTES
+            && let Some((bytes, request)) = state.queue.pop_front()
+        {
+            total += bytes;
+            state.queued_bytes -= bytes;
+            taken.push(request);
+        }
+        taken
+    }
+}
+
+/// Ends the log when the task does, for whatever reason: what is still queued then gets an answer, by its sender being dropped.
+struct Ending(Arc<Shared>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.stop(StoreError::not_done(StoreErrorKind::Unavailable, "the log has stopped"));
+        self.0.state.lock().queue.clear();
+    }
+}
+
+/// The task.
+pub(super) struct Committer {
+    shared: Arc<Shared>,
+    /// Lent to blocking work while that runs; gone for good when the log is poisoned.
+    writer: Option<Writer>,
+    next: Next,
+    is_sealed: bool,
+    /// Segments that are no longer read, oldest first: removed in this order, or not at all.
+    doomed: VecDeque<u64>,
+}
+
+/// The segment after the present one.
+enum Next {
+    Missing,
+    Preparing(env::JoinHandle<io::Result<()>>),
+    Prepared,
+    /// Not tried again beside the writer: the next group that needs it makes it.
+    Failed,
+}
+
+impl Committer {
+    pub(super) fn new(shared: Arc<Shared>, writer: Writer) -> Self {
+        Self { shared, writer: Some(writer), next: Next::Missing, is_sealed: false, doomed: VecDeque::new() }
+    }
+
+    /// Runs until the log is stopped and everything queued before is answered.
+    pub(super) async fn run(mut self) {
+        let _ending = Ending(self.shared.clone());
+        loop {
+            let requests = self.shared.take();
+            if !requests.is_empty() {
+                self.group(requests).await;
+                continue;
+            }
+            if self.shared.state.lock().stopped.is_some() {
+                break;
+            }
+            self.idle().await;
+        }
+        self.seal().await;
+        self.settle_next().await;
+    }
+
+    async fn idle(&mut self) {
+        let shared = self.shared.clone();
+        let arrived = shared.arrived.notified();
+        if self.is_sealed {
+            return arrived.await;
+        }
+        if tokio::time::timeout(SEAL_AFTER, arrived).await.is_err() {
+            self.seal().await;
+        }
+    }
+
+    async fn group(&mut self, requests: Vec<Request>) {
+        let Plan { entries, answers } = plan(&self.shared.state.lock().index, requests);
+        let done = match entries.is_empty() {
+            true => self.usable(),
+            false => self.commit(entries).await,
+        };
+        let failed = done.err();
+        answers.into_iter().for_each(|answer| answer.give(failed.as_ref()));
+        self.remove_doomed().await;
+    }
+
+    fn usable(&self) -> Result<(), StoreError> {
+        if self.writer.is_some() { Ok(()) } else { self.shared.state.lock().running() }
+    }
+
+    /// Puts an empty group behind the last one, if there is room: a good group proves that those before it were durable.
+    async fn seal(&mut self) {
+        let may_seal = !self.is_sealed && self.writer.as_ref().is_some_and(|writer| writer.fits(&[]));
+        if may_seal && let Err(error) = self.commit(Vec::new()).await {
+            tracing::warn!(%error, "the end of the log could not be sealed");
+        }
+        self.is_sealed = true;
+    }
+
+    async fn commit(&mut self, entries: Vec<Entry>) -> Result<(), StoreError> {
+        self.usable()?;
+        let Some(writer) = self.writer.take() else { return Ok(()) };
+        let streams = match writer.fits(&entries) {
+            true => Vec::new(),
+            false => {
+                self.settle_next().await;
+                self.shared.state.lock().index.streams()
+            }
+        };
+        let is_prepared = matches!(self.next, Next::Prepared);
+        let (writer, written) = with(writer, move |writer| writer.commit(&entries, &streams, is_prepared)).await;
+        self.writer = Some(writer);
+        let done = self.finish(written);
+        self.prepare_next();
+        done
+    }
+
+    /// Makes a durable group visible to readers, or ends the log.
+    fn finish(&mut self, written: Result<Written, Failure>) -> Result<(), StoreError> {
+        let written = match written {
+            Ok(written) => written,
+            Err(Failure::Refused(error)) => {
+                self.next = Next::Failed;
+                return Err(error);
+            }
+            Err(Failure::Poisoned(error)) => return Err(self.poison(error)),
+        };
+        let mut state = self.shared.state.lock();
+        if let Some(segment) = &written.begun {
+            state.index.add_segment(segment);
+            self.next = Next::Missing;
+        }
+        let applied = state.index.apply(written.segment, written.position, &written.entries);
+        self.doomed.extend(state.index.take_empty());
+        drop(state);
+        self.is_sealed = written.entries.is_empty();
+        applied.map_err(|reason| self.poison(StoreError::unknown(StoreErrorKind::Damaged, format!("the log contradicts itself: {reason}"))))
+    }
+
+    /// Ends the log for everyone; gives the error back for those whose group it was.
+    fn poison(&mut self, error: StoreError) -> StoreError {
+        tracing::error!(%error, "the log has stopped");
+        self.writer = None;
+        self.shared.state.lock().stopped = Some(StoreError::not_done(StoreErrorKind::Poisoned, error.to_string()));
+        error
+    }
+
+    fn prepare_next(&mut self) {
+        if let (Next::Missing, Some(writer)) = (&self.next, &self.writer)
+            && writer.wants_next()
+        {
+            self.next = Next::Preparing(env::spawn(env::blocking(writer.preparation())));
+        }
+    }
+
+    /// Waits for a preparation under way: two of them must not write the same file.
+    async fn settle_next(&mut self) {
+        if let Next::Preparing(task) = &mut self.next {
+            self.next = match task.await {
+                Ok(Ok(())) => Next::Prepared,
+                Ok(Err(_)) | Err(_) => Next::Failed,
+            };
+        }
+    }
+
+    async fn remove_doomed(&mut self) {
+        while let (Some(first), true) = (self.doomed.front().copied(), self.writer.is_some()) {
+            let Some(writer) = self.writer.take() else { return };
+            let (writer, removed) = with(writer, move |writer| writer.remove(first)).await;
+            self.writer = Some(writer);
+            if let Err(error) = removed {
+                tracing::warn!(%error, "a segment of the log that is trimmed could not be removed; it is tried again after the next group");
+                return;
+            }
+            self.doomed.pop_front();
+        }
+    }
+}
+
+/// Runs blocking work with the writer, and brings it back.
+async fn with<T: Send + 'static>(mut writer: Writer, work: impl FnOnce(&mut Writer) -> T + Send + 'static) -> (Writer, T) {
+    env::blocking(move || {
+        let done = work(&mut writer);
+        (writer, done)
+    })
+    .await
+}

@@ -1,0 +1,121 @@
+//! The task that drives one lane: the rule decides (`settee_core::shard::Lane`), this talks to the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use settee_core::error::{Certainty, ErrorKind, codes};
+use settee_core::port::{Commit, Kv, Outcome, StoreError, StoreErrorKind};
+use settee_core::shard::{Change, GroupOutcome, Lane, Step};
+use settee_core::{Error, env};
+use tokio::sync::{Notify, watch};
+
+use super::{Progress, Ticket};
+
+/// Bytes that may wait in one lane before new work is turned away: half a second of what a disk takes in small groups.
+const WAITING_LIMIT: usize = 8 << 20;
+
+/// When turned-away work may come back.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
+
+/// Before a group that did not happen is sent again.
+const AGAIN: Duration = Duration::from_millis(10);
+
+/// A lane and its task.
+pub(super) struct LaneDriver(Arc<Shared>);
+
+struct Shared {
+    lane: Mutex<Lane>,
+    wake: Notify,
+    progress: watch::Sender<Progress>,
+}
+
+impl LaneDriver {
+    pub(super) fn start(kv: Arc<dyn Kv>, lane: Lane, lose: Arc<watch::Sender<bool>>) -> Self {
+        let progress = watch::Sender::new(Progress::default());
+        let shared = Arc::new(Shared { lane: Mutex::new(lane), wake: Notify::new(), progress });
+        env::spawn(drive(kv, shared.clone(), lose));
+        Self(shared)
+    }
+
+    pub(super) fn submit(&self, change: Change) -> Ticket {
+        let position = self.0.lane.lock().submit(change);
+        self.0.wake.notify_one();
+        Ticket { position, progress: self.0.progress.subscribe() }
+    }
+
+    pub(super) fn observe(&self) -> Ticket {
+        let position = self.0.lane.lock().submitted();
+        Ticket { position, progress: self.0.progress.subscribe() }
+    }
+
+    pub(super) fn admit(&self) -> Result<(), Error> {
+        if self.0.lane.lock().waiting_bytes() < WAITING_LIMIT {
+            return Ok(());
+        }
+        let message = format!("take new work: {WAITING_LIMIT} bytes wait to be written");
+        Err(Error::new(ErrorKind::Limited, codes::STORE_UNAVAILABLE, message).with_retry_after(RETRY_AFTER))
+    }
+}
+
+async fn drive(kv: Arc<dyn Kv>, shared: Arc<Shared>, lose: Arc<watch::Sender<bool>>) {
+    let mut step = Step::Rest;
+    loop {
+        step = match step {
+            Step::Rest => rest(&shared).await,
+            Step::Send(commit) => send(&*kv, &shared, commit).await,
+            Step::SendAgain(commit) => {
+                tokio::time::sleep(AGAIN).await;
+                send(&*kv, &shared, commit).await
+            }
+            Step::ReadStamp => read_stamp(&*kv, &shared).await,
+            Step::Lost => break,
+        };
+        let committed = shared.lane.lock().committed();
+        shared.progress.send_if_modified(|progress| std::mem::replace(&mut progress.committed, committed) != committed);
+    }
+    tracing::error!("the ownership of the shards is lost: this server answers nothing more");
+    shared.progress.send_modify(|progress| progress.lost = true);
+    lose.send_replace(true);
+}
+
+async fn rest(shared: &Shared) -> Step {
+    let step = shared.lane.lock().next();
+    if step == Step::Rest {
+        shared.wake.notified().await;
+    }
+    step
+}
+
+async fn send(kv: &dyn Kv, shared: &Shared, commit: Commit) -> Step {
+    let outcome = match kv.commit(commit).await {
+        Ok(Outcome::Committed(_)) => GroupOutcome::Committed,
+        Ok(Outcome::Conflict) => GroupOutcome::Conflict,
+        Err(error) if is_final(&error) => return lost(&error),
+        Err(error) if error.certainty() == Certainty::NotDone => GroupOutcome::NotDone,
+        Err(_) => GroupOutcome::Unknown,
+    };
+    shared.lane.lock().ended(outcome)
+}
+
+async fn read_stamp(kv: &dyn Kv, shared: &Shared) -> Step {
+    let key = shared.lane.lock().stamp_key();
+    match kv.get(&key).await {
+        Ok(stamp) => shared.lane.lock().stamp_read(stamp.as_ref().map(|stamp| &*stamp.value)),
+        Err(error) if is_final(&error) => lost(&error),
+        Err(_) => {
+            tokio::time::sleep(AGAIN).await;
+            Step::ReadStamp
+        }
+    }
+}
+
+/// A store that has stopped for good: P9 says that a failed sync ends the process.
+fn is_final(error: &StoreError) -> bool {
+    matches!(error.kind(), StoreErrorKind::Poisoned | StoreErrorKind::Damaged | StoreErrorKind::Limit | StoreErrorKind::ReadOnly)
+}
+
+fn lost(error: &StoreError) -> Step {
+    tracing::error!(%error, "the store has stopped");
+    Step::Lost
+}

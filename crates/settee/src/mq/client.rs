@@ -1,0 +1,101 @@
+//! The way to the broker that everything in this module shares.
+
+use std::future::Future;
+use std::time::Duration;
+
+use settee_core::context::Criticality;
+use settee_core::error::ErrorKind;
+use settee_core::{Certainty, Context, Error, env};
+
+use super::control::{MessageControlClient, Publish, Published};
+use crate::mq::MessageControl;
+use crate::trace::Tracer;
+
+/// How long one call to the broker may take before it is repeated: several of its commits, even while a disk stalls.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// The first and the longest wait before a call is repeated; a restarted broker is found within the first.
+const BACKOFF_FIRST: Duration = Duration::from_millis(50);
+const BACKOFF_LAST: Duration = Duration::from_secs(2);
+
+/// The way to the broker. Cheap to clone.
+#[derive(Clone)]
+pub struct Messages {
+    control: MessageControlClient,
+    tracer: Tracer,
+}
+
+impl Messages {
+    /// Messages through `control`, with spans by `tracer`.
+    #[must_use]
+    pub fn new(control: MessageControlClient, tracer: Tracer) -> Self {
+        Self { control, tracer }
+    }
+
+    /// The control calls themselves, for tools.
+    #[must_use]
+    pub fn control(&self) -> &MessageControlClient {
+        &self.control
+    }
+
+    pub(super) fn tracer(&self) -> &Tracer {
+        &self.tracer
+    }
+
+    /// Publishes until it is answered or cannot be, at most for `patience`: the sequences make repeats harmless.
+    pub(super) async fn publish(&self, publish: &Publish, patience: Duration) -> Result<Published, Error> {
+        let started = settee_core::Instant::now();
+        let mut wait = Backoff::default();
+        loop {
+            let call = self.control.publish(publish.clone());
+            let error = match in_call_context(call).await {
+                Ok(published) => return Ok(published),
+                Err(fault) => Error::from(fault),
+            };
+            if !may_pass(&error) || started.elapsed() + wait.next > patience {
+                return Err(error);
+            }
+            wait.pause().await;
+        }
+    }
+}
+
+impl std::fmt::Debug for Messages {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Messages")
+    }
+}
+
+/// Runs a call with a context of its own: it outlives the caller whose message started it.
+pub(super) async fn in_call_context<F: Future>(call: F) -> F::Output {
+    let mut context = Context::root("settee.mq").with_timeout(CALL_TIMEOUT);
+    context.criticality = Criticality::Control;
+    context.scope(call).await
+}
+
+/// Whether the same call, repeated, can be answered otherwise. Only for calls that may be repeated.
+pub(super) fn may_pass(error: &Error) -> bool {
+    use ErrorKind::{Closed, DeadlineExceeded, Full, Limited, NotOwner, Unavailable};
+    let passes = matches!(error.kind(), Closed | DeadlineExceeded | Full | Limited | NotOwner | Unavailable);
+    passes || (error.certainty() == Certainty::Unknown && error.kind() != ErrorKind::Conflict)
+}
+
+/// Waits that double, each somewhere in its upper half so that clients do not come back in step.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    next: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { next: BACKOFF_FIRST }
+    }
+}
+
+impl Backoff {
+    pub(super) async fn pause(&mut self) {
+        let half = self.next / 2;
+        let part = env::random_below(usize::try_from(half.as_micros()).unwrap_or(1).max(1));
+        self.next = (self.next * 2).min(BACKOFF_LAST);
+        tokio::time::sleep(half + Duration::from_micros(u64::try_from(part).unwrap_or(0))).await;
+    }
+}

@@ -1,0 +1,25 @@
+//! Messages, as a service uses them: send, consume, and the relay that empties an outbox.
+//!
+//! ```text
+//! Producer -> publish(producer, epoch, sequence) -> broker -> consume -> Consumer -> MessageHandler -> ack | nack
+//! OutboxSource (rows of the service's own commits) -> Relay -^
+//! ```
+//! Delivery is at least once and in the order of each key; an effect happens once when the handler writes its inbox row in the
+//! transaction of the effect (`settee-sqlx`). Sending from a transaction goes through the outbox and the [`Relay`].
+
+pub mod control;
+
+mod client;
+mod producer;
+
+mod consumer;
+mod handler;
+
+mod relay;
+
+pub use client::Messages;
+pub use consumer::{Consumer, ConsumerOptions};
+pub use control::{MessageControl, MessageControlClient, MessageControlServer, Place, ProducerRef};
+pub use handler::{Message, MessageHandler};
+pub use producer::{Outgoing, Producer};
+pub use relay::{OutboxRow, OutboxSource, Relay};

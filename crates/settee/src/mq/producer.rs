@@ -1,0 +1,250 @@
+//! Sending: numbered once, queued in order, published in batches, repeated under the same number until the broker answers.
+//!
+//! One batch of a topic is under way at a time, so a repeated batch never falls behind a later one, and the order of a key is
+//! the order of the calls of [`Producer::send`]. What is sent while a batch is under way is the next batch.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use settee_core::error::{ErrorKind, codes};
+use settee_core::mq::record::TRACE_HEADER;
+use settee_core::trace::{SpanKind, SpanOutcome};
+use settee_core::{Certainty, Context, Error, Timestamp, env};
+use tokio::sync::{mpsc, oneshot};
+
+use super::client::{Messages, in_call_context};
+use super::control::{MAX_PUBLISH, MessageControl, OutgoingMessage, Place, ProducerRef, Publish};
+
+/// Messages of one topic that may wait for their batch; [`Producer::send`] waits when it is full.
+const QUEUE: usize = 1_024;
+/// Bytes of payload of one batch, give or take its last message: well below a frame.
+const BATCH_BYTES: usize = 1 << 20;
+/// How long a batch is repeated before its senders learn that its outcome is unknown.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Sends messages under one name. Cheap to clone; the last clone that is dropped lets what is queued go out and ends.
+///
+/// Opening the same name again, in this process or another, fences this producer.
+#[derive(Clone)]
+pub struct Producer(Arc<Inner>);
+
+struct Inner {
+    messages: Messages,
+    identity: ProducerRef,
+    lanes: Mutex<Lanes>,
+}
+
+#[derive(Default)]
+struct Lanes {
+    sequence: u64,
+    topics: BTreeMap<String, mpsc::Sender<Queued>>,
+}
+
+/// A message to send.
+///
+/// ```
+/// use settee::mq::Outgoing;
+///
+/// let message = Outgoing::new("transfer-1", "settled").with_key("account-7");
+/// assert_eq!(message.key.as_deref(), Some("account-7"));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The sender's name for it: its business identity, such as the number of a transfer.
+    pub id: String,
+    /// Messages of one key stay in order.
+    pub key: Option<String>,
+    /// What travels beside the payload.
+    pub headers: BTreeMap<String, String>,
+    /// The content.
+    pub payload: Bytes,
+    /// Not to be delivered before this moment.
+    pub not_before: Option<Timestamp>,
+}
+
+impl Outgoing {
+    /// A message without key, headers and delay.
+    pub fn new(id: impl Into<String>, payload: impl Into<Bytes>) -> Self {
+        Self { id: id.into(), payload: payload.into(), ..Self::default() }
+    }
+
+    /// The same message with a key.
+    #[must_use]
+    pub fn with_key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+}
+
+struct Queued {
+    message: OutgoingMessage,
+    answer: oneshot::Sender<Result<Place, Error>>,
+}
+
+impl Producer {
+    /// Opens the producer `name`: a new epoch, which fences an earlier one of the same name.
+    ///
+    /// # Errors
+    /// Those of the call. A repeat is safe: it takes one more epoch.
+    ///
+    /// # Cancel safety
+    /// Dropped, an epoch may have been taken.
+    pub async fn open(messages: &Messages, name: &str) -> Result<Self, Error> {
+        let identity = in_call_context(messages.control().open_producer(name.to_owned())).await?;
+        let inner = Inner { messages: messages.clone(), identity, lanes: Mutex::default() };
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Who this producer is.
+    #[must_use]
+    pub fn identity(&self) -> ProducerRef {
+        self.0.identity
+    }
+
+    /// Sends a message; it is durable when this returns.
+    ///
+    /// # Errors
+    /// `Invalid` when the message is over a limit, `Conflict` (`MSG0003`) when the producer has been fenced. An error of unknown
+    /// certainty means that the broker did not answer for 30 s or within the context's deadline: the message may still
+    /// be stored, now or later. Sending it again gives it another number: only the consumer's inbox can drop the second then.
+    ///
+    /// # Cancel safety
+    /// Dropped, the message is not sent, or sent all the same.
+    pub async fn send(&self, topic: &str, message: Outgoing) -> Result<Place, Error> {
+        let context = Context::current();
+        let span = self.0.messages.tracer().open(context.trace, SpanKind::Producer, topic, "publish");
+        let mut message = message;
+        message.headers.insert(TRACE_HEADER.to_owned(), span.trace().to_string());
+        let sent = match check(&message) {
+            Ok(()) => self.queue_and_wait(topic, message, context.remaining()).await,
+            Err(error) => Err(error),
+        };
+        span.finish(sent.as_ref().map(|_| SpanOutcome::Success));
+        sent
+    }
+
+    async fn queue_and_wait(&self, topic: &str, message: Outgoing, limit: Option<Duration>) -> Result<Place, Error> {
+        let lane = self.lane(topic);
+        let wait = async {
+            let permit = lane.reserve().await.map_err(|_| closed())?;
+            let (answer, answered) = oneshot::channel();
+            self.number_and_queue(message, answer, permit);
+            answered.await.unwrap_or_else(|_| Err(closed().unknown()))
+        };
+        match limit {
+            None => wait.await,
+            Some(limit) => tokio::time::timeout(limit, wait).await.unwrap_or_else(|_| Err(too_late(topic))),
+        }
+    }
+
+    /// Numbers and queues under one lock: the order of the numbers is the order of the queue.
+    fn number_and_queue(&self, message: Outgoing, answer: oneshot::Sender<Result<Place, Error>>, permit: mpsc::Permit<'_, Queued>) {
+        let mut lanes = self.0.lanes.lock();
+        lanes.sequence += 1;
+        let Outgoing { id, key, headers, payload, not_before } = message;
+        let message = OutgoingMessage { id, key, headers, payload, not_before, sequence: lanes.sequence };
+        permit.send(Queued { message, answer });
+    }
+
+    fn lane(&self, topic: &str) -> mpsc::Sender<Queued> {
+        let mut lanes = self.0.lanes.lock();
+        if let Some(lane) = lanes.topics.get(topic) {
+            return lane.clone();
+        }
+        let (lane, queue) = mpsc::channel(QUEUE);
+        lanes.topics.insert(topic.to_owned(), lane.clone());
+        let run = Lane { messages: self.0.messages.clone(), identity: self.0.identity, topic: topic.to_owned(), queue, left: None };
+        env::spawn(run.run());
+        lane
+    }
+}
+
+impl std::fmt::Debug for Producer {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Producer({:?})", self.0.identity)
+    }
+}
+
+/// The batches of one topic, one after the other. Ends when the producer is gone and the queue is empty.
+struct Lane {
+    messages: Messages,
+    identity: ProducerRef,
+    topic: String,
+    queue: mpsc::Receiver<Queued>,
+    /// A message that no longer fitted into the batch before.
+    left: Option<Queued>,
+}
+
+impl Lane {
+    async fn run(mut self) {
+        while let Some(batch) = self.next_batch().await {
+            let (messages, answers) = batch.into_iter().map(|queued| (queued.message, queued.answer)).unzip();
+            let publish = Publish { topic: self.topic.clone(), producer: self.identity, messages };
+            let outcome = self.messages.publish(&publish, PATIENCE).await;
+            answer(answers, outcome.map(|published| published.places));
+        }
+    }
+
+    async fn next_batch(&mut self) -> Option<Vec<Queued>> {
+        let first = match self.left.take() {
+            Some(left) => left,
+            None => self.queue.recv().await?,
+        };
+        let mut bytes = first.message.payload.len();
+        let mut batch = vec![first];
+        while batch.len() < MAX_PUBLISH {
+            let Ok(next) = self.queue.try_recv() else { break };
+            bytes += next.message.payload.len();
+            if bytes > BATCH_BYTES {
+                self.left = Some(next);
+                break;
+            }
+            batch.push(next);
+        }
+        Some(batch)
+    }
+}
+
+fn answer(answers: Vec<oneshot::Sender<Result<Place, Error>>>, outcome: Result<Vec<Place>, Error>) {
+    let places = outcome.as_ref().map(|places| places.iter().copied());
+    let mut places = places.into_iter().flatten();
+    for answer in answers {
+        let result = match (&outcome, places.next()) {
+            (Ok(_), Some(place)) => Ok(place),
+            (Ok(_), None) => Err(short_answer()),
+            (Err(error), _) => Err(repeated(error)),
+        };
+        let _the_sender_may_have_left = answer.send(result);
+    }
+}
+
+/// The limits of the broker, before the message is queued: one message over a limit must not fail a batch.
+fn check(message: &Outgoing) -> Result<(), Error> {
+    let Outgoing { id, key, headers, payload, not_before } = message.clone();
+    settee_core::mq::Message { id, key, headers, payload, not_before, published: Timestamp::EPOCH }.check()
+}
+
+fn repeated(error: &Error) -> Error {
+    Error::new(error.kind(), error.code().clone(), error.message()).with_certainty(error.certainty())
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, codes::DRAINING, "send message: the producer has stopped")
+}
+
+fn too_late(topic: &str) -> Error {
+    let text = format!("send message to {topic}: the deadline passed before the broker answered");
+    Error::new(ErrorKind::DeadlineExceeded, codes::DEADLINE, text).unknown()
+}
+
+fn short_answer() -> Error {
+    let text = "send message: the broker answered with fewer places than messages";
+    Error::new(ErrorKind::Internal, codes::BAD_REPLY, text).with_certainty(Certainty::Done)
+}
+
+#[cfg(test)]
+#[path = "producer_test.rs"]
+mod tests;

@@ -1,0 +1,303 @@
+//! One global transaction, as its beginner holds it.
+//!
+//! ```text
+//! begin ──> attempt ──> attempt ──> commit        two round trips: the tries together, then the decision
+//!      \──> Begin, beside the first try ──┘       commit waits for its answer
+//! ```
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use settee_core::error::{Code, ErrorKind, codes};
+use settee_core::id::{BranchId, Xid};
+use settee_core::txn::{BranchSummary, Cause, Decision, MAX_BRANCHES, MAX_TIMEOUT, TryState};
+use settee_core::{Certainty, Context, Error, Instant, env};
+use tokio::sync::OnceCell;
+
+use super::control::{Begin, Decide, Decided, TransactionControl};
+use super::protocol::{Attempt, Attempted};
+use super::tcc::TccClient;
+use super::transactions::Transactions;
+use crate::rpc::{CallOptions, Fault, Reply};
+
+/// How long after the transaction's own deadline its commit may still wait for an answer: a fail-over of the coordinator
+/// takes about a second, and an answer is worth more to the caller than an early "unknown".
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// One asking for a decision; then it is asked again, which is safe. Longer than a slow group commit.
+const DECIDE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The wait between two of them.
+const DECIDE_AGAIN: Duration = Duration::from_millis(100);
+
+/// A global transaction. Dropped without a commit it aborts.
+#[must_use = "a transaction that is dropped aborts"]
+pub struct GlobalTransaction {
+    transactions: Transactions,
+    name: String,
+    reference: Option<String>,
+    deadline: Instant,
+    xid: OnceCell<Xid>,
+    joined: Mutex<Joined>,
+}
+
+/// What has been sent for it so far.
+#[derive(Default)]
+struct Joined {
+    calls: u32,
+    branches: Vec<BranchSummary>,
+    /// The Begin under way. `None`: nothing was sent, or the decision has been asked for.
+    begin: Option<env::JoinHandle<()>>,
+    is_begun: bool,
+}
+
+impl GlobalTransaction {
+    pub(super) fn new(transactions: Transactions, name: &str, timeout: Duration) -> Self {
+        Self {
+            transactions,
+            name: name.to_owned(),
+            reference: None,
+            deadline: Instant::now() + timeout.min(MAX_TIMEOUT),
+            xid: OnceCell::new(),
+            joined: Mutex::default(),
+        }
+    }
+
+    /// The same, with the business key that people will search for, such as an end-to-end id.
+    pub fn with_reference(mut self, reference: &str) -> Self {
+        self.reference = Some(reference.to_owned());
+        self
+    }
+
+    /// Its identity. Waits only while the process has no leased xids yet.
+    ///
+    /// # Errors
+    /// No xid could be leased; nothing happened.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn xid(&self) -> Result<Xid, Error> {
+        self.xid.get_or_try_init(|| self.transactions.next_xid()).await.copied()
+    }
+
+    /// Tries one branch. Several may run at once; each call is a branch of its own, numbered in the order of the calls.
+    ///
+    /// # Errors
+    /// [`Fault::Refused`] when the participant said no; the transaction can then only abort. A failure of certainty `NotDone`
+    /// leaves the branch out, and another may be tried instead; `Unknown` forbids COMMIT.
+    ///
+    /// # Cancel safety
+    /// A try that is dropped counts as unknown: the transaction can then only abort.
+    pub fn attempt<'a, C: TccClient>(
+        &'a self,
+        client: &'a C,
+        order: C::Order,
+    ) -> impl Future<Output = Reply<C::Hold, C::Refusal>> + Send + 'a {
+        let branch = self.next_branch();
+        async move { self.attempt_as(branch, client, order).await }
+    }
+
+    async fn attempt_as<C: TccClient>(&self, branch: BranchId, client: &C, order: C::Order) -> Reply<C::Hold, C::Refusal> {
+        let xid = self.xid().await?;
+        let remaining = self.remaining();
+        if remaining.is_zero() {
+            let message = format!("try branch {branch} of {xid} at {}: the transaction's time is over", client.service());
+            return Err(Fault::Failed(Error::new(ErrorKind::DeadlineExceeded, codes::DEADLINE, message)));
+        }
+        let route = client.route(&order);
+        self.list(BranchSummary {
+            branch: branch.clone(),
+            service: client.service().to_owned(),
+            route: route.as_ref().map(|key| key.as_str().to_owned()),
+            // It is listed before it is sent, so that a lost answer can never be a forgotten branch.
+            state: TryState::Unknown,
+        })?;
+        self.begin_once(xid);
+        let attempt = Attempt { xid, branch: branch.clone(), remaining_ms: millis(remaining), order };
+        let options = CallOptions { route, timeout: Some(remaining), ..CallOptions::default() };
+        let reply = client.attempt(&attempt, options).await;
+        self.note(&branch, &reply);
+        reply.map(|attempted| attempted.hold)
+    }
+
+    /// Commits: every branch will be confirmed, and this returns as soon as that is durable.
+    ///
+    /// # Errors
+    /// `NotDone`: it was aborted, and every branch is being cancelled. `Unknown`: nobody answered; [`Transactions::ask`] later.
+    ///
+    /// # Cancel safety
+    /// A commit that is dropped may still happen: ask.
+    pub async fn commit(self) -> Result<(), Error> {
+        if !self.joined.lock().is_begun {
+            return Ok(());
+        }
+        let xid = self.xid().await?;
+        let decided = self.settle(Decision::Commit).await?;
+        match decided.decision {
+            Decision::Commit => Ok(()),
+            Decision::Abort => Err(aborted(xid, decided.cause)),
+        }
+    }
+
+    /// Aborts: every branch will be cancelled, and this returns as soon as that is durable.
+    ///
+    /// # Errors
+    /// Nobody answered. It aborts all the same, at its deadline at the latest.
+    ///
+    /// # Cancel safety
+    /// It aborts all the same.
+    pub async fn abort(self) -> Result<(), Error> {
+        if !self.joined.lock().is_begun {
+            return Ok(());
+        }
+        self.settle(Decision::Abort).await.map(|_| ())
+    }
+
+    /// The Begin is awaited first, so that a decision finds what it is about. Whether it failed does not matter: a COMMIT of
+    /// what never began is answered ABORT.
+    async fn settle(&self, decision: Decision) -> Result<Decided, Error> {
+        let settling = self.settling(decision).await?;
+        settling.run().await
+    }
+
+    async fn settling(&self, decision: Decision) -> Result<Settling, Error> {
+        let xid = self.xid().await?;
+        let (begin, branches) = {
+            let mut joined = self.joined.lock();
+            (joined.begin.take(), std::mem::take(&mut joined.branches))
+        };
+        let wish = Decide { xid, decision, branches };
+        let give_up_at = self.deadline + PATIENCE;
+        Ok(Settling { transactions: self.transactions.clone(), begin, wish, give_up_at })
+    }
+
+    fn next_branch(&self) -> BranchId {
+        let mut joined = self.joined.lock();
+        joined.calls += 1;
+        BranchId::root(joined.calls)
+    }
+
+    fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    fn begin_once(&self, xid: Xid) {
+        let mut joined = self.joined.lock();
+        if std::mem::replace(&mut joined.is_begun, true) {
+            return;
+        }
+        let begin = Begin {
+            xid,
+            name: self.name.clone(),
+            reference: self.reference.clone(),
+            timeout_ms: millis(self.remaining()),
+            application: self.transactions.application().to_owned(),
+        };
+        let transactions = self.transactions.clone();
+        joined.begin = Some(crate::spawn(async move {
+            if let Err(fault) = transactions.control().begin(begin).await {
+                tracing::debug!(%xid, %fault, "the begin of a transaction was not acknowledged");
+            }
+        }));
+    }
+
+    fn list(&self, branch: BranchSummary) -> Result<(), Error> {
+        let mut joined = self.joined.lock();
+        if joined.branches.len() >= MAX_BRANCHES {
+            let message = format!("try branch {} of a transaction that has {MAX_BRANCHES}", branch.branch);
+            return Err(Error::new(ErrorKind::Invalid, codes::TRANSACTION_TOO_LARGE, message));
+        }
+        joined.branches.push(branch);
+        Ok(())
+    }
+
+    fn note<H, R>(&self, branch: &BranchId, reply: &Reply<Attempted<H>, R>) {
+        let mut joined = self.joined.lock();
+        let state = match reply {
+            Ok(_) => TryState::Tried,
+            Err(Fault::Refused(_)) => TryState::Refused,
+            Err(Fault::Failed(error)) if error.certainty() == Certainty::NotDone => {
+                joined.branches.retain(|listed| listed.branch != *branch);
+                return;
+            }
+            Err(Fault::Failed(_)) => TryState::Unknown,
+        };
+        for listed in joined.branches.iter_mut().filter(|listed| listed.branch == *branch) {
+            listed.state = state;
+        }
+        if let Ok(attempted) = reply {
+            joined.branches.extend(attempted.joins.iter().cloned());
+        }
+    }
+}
+
+impl Drop for GlobalTransaction {
+    fn drop(&mut self) {
+        let mut joined = self.joined.lock();
+        let (Some(begin), Some(xid)) = (joined.begin.take(), self.xid.get()) else { return };
+        let wish = Decide { xid: *xid, decision: Decision::Abort, branches: std::mem::take(&mut joined.branches) };
+        let give_up_at = self.deadline + PATIENCE;
+        let settling = Settling { transactions: self.transactions.clone(), begin: Some(begin), wish, give_up_at };
+        // Without a runtime nobody can be told; the deadline aborts it.
+        if tokio::runtime::Handle::try_current().is_ok() {
+            let context = Context { deadline: None, ..Context::current() };
+            env::spawn(context.scope(async move { settling.run().await.ok() }));
+        }
+    }
+}
+
+impl fmt::Debug for GlobalTransaction {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("GlobalTransaction").field("name", &self.name).field("xid", &self.xid.get()).finish_non_exhaustive()
+    }
+}
+
+/// A decision being asked for, until it is answered.
+struct Settling {
+    transactions: Transactions,
+    begin: Option<env::JoinHandle<()>>,
+    wish: Decide,
+    give_up_at: Instant,
+}
+
+impl Settling {
+    async fn run(mut self) -> Result<Decided, Error> {
+        if let Some(begin) = self.begin.take() {
+            let _its_outcome_does_not_matter = begin.await;
+        }
+        let mut may_have_arrived = false;
+        loop {
+            let context = Context::current().with_timeout(DECIDE_TIMEOUT);
+            let asked = context.scope(self.transactions.control().decide(self.wish.clone())).await;
+            let error = match asked {
+                Ok(decided) => return Ok(decided),
+                Err(fault) => Error::from(fault),
+            };
+            may_have_arrived |= error.certainty() != Certainty::NotDone;
+            if is_final(&error) || Context::current().is_expired() || Instant::now() + DECIDE_AGAIN >= self.give_up_at {
+                let certainty = if may_have_arrived { Certainty::Unknown } else { Certainty::NotDone };
+                return Err(error.with_certainty(certainty));
+            }
+            tokio::time::sleep(DECIDE_AGAIN).await;
+        }
+    }
+}
+
+/// Whether asking again would be answered the same.
+fn is_final(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Denied | ErrorKind::Conflict | ErrorKind::Unsupported)
+}
+
+fn aborted(xid: Xid, cause: Cause) -> Error {
+    let code: Code = match cause {
+        Cause::BranchUnknown => codes::BRANCH_UNKNOWN,
+        _ => codes::DECIDED_OTHERWISE,
+    };
+    Error::new(ErrorKind::Conflict, code, format!("commit {xid}: it was aborted because of {cause}"))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
