@@ -102,7 +102,10 @@ async fn commit_in_groups(database: fjall::Database, keys: Keyspace, mut jobs: m
             }
             write.commit()?;
             database.persist(PersistMode::SyncAll)?;
-            batch.into_iter().for_each(|job| drop(job.answer.send(())));
+            for job in batch {
+                // Whoever stopped waiting does not need the answer.
+                let _ = job.answer.send(());
+            }
             anyhow::Ok(())
         })
         .await?;
@@ -196,7 +199,7 @@ async fn reopening(name: &str) -> anyhow::Result<()> {
     load(engine.as_ref()).await?;
     let loaded = start.elapsed();
     engine.close().await?;
-    // A million keys are larger than any queue of background work: let none of it blur the figure.
+    // Background work of closing must not blur the figure.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let start = Instant::now();
     let engine = open(name, folder.path()).await?;

@@ -14,6 +14,7 @@
 pub mod context;
 pub mod env;
 pub mod error;
+pub mod flow;
 pub mod id;
 pub mod mq;
 pub mod port;

@@ -4,5 +4,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod mq;
+pub mod flow;
 pub mod record;
 pub mod shard;
+pub mod trace;
+pub mod txn;

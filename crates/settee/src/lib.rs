@@ -7,6 +7,8 @@
 
 extern crate self as settee;
 
+pub mod config;
+pub mod flow;
 pub mod mq;
 pub mod rpc;
 pub mod trace;

@@ -66,7 +66,7 @@ pub struct Summary {
 impl Campaign {
     /// Runs every seed by `run`.
     #[must_use]
-    #[allow(clippy::disallowed_methods, reason = "workers and throughput belong to the real world")]
+    #[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "workers and throughput belong to the real world")]
     pub fn run(&self, run: impl Fn(u64) -> SeedReport + Sync) -> Summary {
         let started = std::time::Instant::now();
         let next = AtomicU64::new(self.seeds.start);
@@ -122,11 +122,8 @@ impl Summary {
     fn add(&mut self, report: SeedReport, elapsed: Duration) {
         self.seeds += 1;
         self.violations += u64::try_from(report.violations.len()).unwrap_or(u64::MAX);
-        #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-        {
-            self.simulated_seconds += report.simulated_ms as f64 / 1_000.0;
-            self.seeds_per_minute = self.seeds as f64 / elapsed.as_secs_f64().max(1e-6) * 60.0;
-        }
+        self.simulated_seconds += Duration::from_millis(report.simulated_ms).as_secs_f64();
+        self.seeds_per_minute = self.seeds as f64 / elapsed.as_secs_f64().max(1e-6) * 60.0;
         for (total, counts) in [(&mut self.faults, report.faults), (&mut self.states, report.states)] {
             counts.into_iter().for_each(|(name, count)| *total.entry(name).or_default() += count);
         }

@@ -48,6 +48,8 @@ pub enum Fault {
     DiskSync,
     /// No room is left on a disk.
     DiskFull,
+    /// A machine loses power in the middle of work on its disk, between two of its operations.
+    DiskDies,
     /// The answer to a commit of the state port is lost.
     KvUnknown,
     /// The answer to an append of the log port is lost.
@@ -62,7 +64,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every class, timed ones first.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Kill,
         Self::PowerCut,
         Self::Pause,
@@ -78,6 +80,7 @@ impl Fault {
         Self::SqlBusy,
         Self::SqlFailed,
         Self::SqlUnknown,
+        Self::DiskDies,
     ];
 
     /// The name in reports.
@@ -94,12 +97,19 @@ impl Fault {
             Self::DiskTorn => "disk_torn",
             Self::DiskSync => "disk_sync",
             Self::DiskFull => "disk_full",
+            Self::DiskDies => "disk_dies",
             Self::KvUnknown => "kv_unknown",
             Self::LogUnknown => "log_unknown",
             Self::SqlBusy => "sql_busy",
             Self::SqlFailed => "sql_failed",
             Self::SqlUnknown => "sql_unknown",
         }
+    }
+
+    /// The class with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|fault| fault.name() == name)
     }
 
     /// Whether the director strikes it by the clock, rather than an operation asking for it.
@@ -136,14 +146,22 @@ impl Swarm {
         let enabled = drawn.into_iter().filter(|(_, enabled, _)| *enabled && !calm);
         Self { rates: enabled.map(|(fault, _, level)| (fault, rate(fault, level))).collect() }
     }
+
+    /// The same without `fault`: to find out which classes a failure needs.
+    #[must_use]
+    pub fn without(mut self, fault: Fault) -> Self {
+        self.rates.remove(&fault);
+        self
+    }
 }
 
 /// Log-uniform, since the interesting rates span decades: once in 1.5 to 20 s, or 0.1 % to 10 % of operations.
 fn rate(fault: Fault, level: f64) -> Rate {
-    if fault.is_timed() {
-        Rate::Every(Duration::from_secs_f64(1.5 * (20.0_f64 / 1.5).powf(level)))
-    } else {
-        Rate::Share(0.001 * 100.0_f64.powf(level))
+    match fault {
+        _ if fault.is_timed() => Rate::Every(Duration::from_secs_f64(1.5 * (20.0_f64 / 1.5).powf(level))),
+        // A disk has many operations, and each of these takes its machine away for a second.
+        Fault::DiskDies => Rate::Share(0.000_1 * 100.0_f64.powf(level)),
+        _ => Rate::Share(0.001 * 100.0_f64.powf(level)),
     }
 }
 
@@ -173,6 +191,8 @@ struct Dice {
     active: bool,
     /// One stream a class: asking for one fault does not shift the dice of another.
     random: BTreeMap<Fault, StdRng>,
+    /// How a fault that struck looks in detail.
+    details: StdRng,
     struck: BTreeMap<&'static str, u64>,
 }
 
@@ -180,7 +200,8 @@ impl Faults {
     pub(crate) fn new(seed: u64, swarm: Swarm) -> Self {
         let stream = |(index, fault): (u64, &Fault)| (*fault, StdRng::seed_from_u64(seed.wrapping_add(index << 32) ^ 0xfa17));
         let random = (1..).zip(&Fault::ALL).map(stream).collect();
-        Self { swarm, dice: Mutex::new(Dice { active: true, random, struck: BTreeMap::new() }) }
+        let details = StdRng::seed_from_u64(seed ^ 0xde7a_1150);
+        Self { swarm, dice: Mutex::new(Dice { active: true, random, details, struck: BTreeMap::new() }) }
     }
 
     pub(crate) fn swarm(&self) -> &Swarm {
@@ -196,6 +217,11 @@ impl Faults {
             *dice.struck.entry(fault.name()).or_default() += 1;
         }
         struck
+    }
+
+    /// A number below `bound`, for the details of a fault that struck.
+    pub(crate) fn detail(&self, bound: u64) -> u64 {
+        self.dice.lock().details.random_range(0..bound.max(1))
     }
 
     /// A fault took effect that was not decided by [`Self::strikes`].

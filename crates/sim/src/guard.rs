@@ -116,7 +116,11 @@ mod tests {
 
     use super::*;
 
-    #[allow(clippy::disallowed_methods, reason = "what libraries do behind our back is what is tested")]
+    #[expect(
+        clippy::disallowed_methods,
+        clippy::disallowed_types,
+        reason = "what libraries do behind our back is what is tested"
+    )]
     fn what_libraries_read(seed: u64) -> (u64, u64, Duration, Duration) {
         std::thread::spawn(move || {
             arm(seed);
@@ -140,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    #[allow(clippy::disallowed_methods, reason = "the real clock is what is tested")]
+    #[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "the real clock is what is tested")]
     fn a_thread_that_is_not_armed_sees_the_real_world() {
         assert_ne!(settee_core::env::random_u64(), settee_core::env::random_u64());
         let now = std::time::SystemTime::now();

@@ -16,6 +16,7 @@
 #![deny(unsafe_code)]
 
 mod campaign;
+mod engines;
 mod faults;
 mod guard;
 mod history;
@@ -27,6 +28,7 @@ pub mod toy;
 mod world;
 
 pub use campaign::{Campaign, Failure, Summary};
+pub use engines::NodeDisk;
 pub use faults::{Fault, LIVENESS, Rate, SAFETY, Swarm};
 pub use history::Violation;
 pub use node::{Boot, Node, NodeId};

@@ -12,6 +12,7 @@
 
 mod agenda;
 mod connection;
+mod dialling;
 mod link;
 mod pipe;
 mod socket;

@@ -9,10 +9,15 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use settee_core::Timestamp;
+use tokio::time::sleep;
 
 use crate::guard::WALL_START;
 use crate::process::Process;
+use crate::run::spawn_outside;
 use crate::world::World;
+
+/// How long the supervisor of a server waits before it starts a program that has ended by itself again.
+const SUPERVISED_RESTART: Duration = Duration::from_secs(1);
 
 pub(crate) type Main = Box<dyn Fn(Boot) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
@@ -169,10 +174,21 @@ impl Node {
         }
         let process = life.process.take();
         drop(life);
-        if let Some(process) = process {
-            self.0.world.record("exit", self.0.id);
-            process.stop(false);
+        let Some(process) = process else { return };
+        self.0.world.record("exit", self.0.id);
+        process.stop(false);
+        if self.0.role == Role::Server {
+            self.restart_later();
         }
+    }
+
+    /// What a supervisor does. To be called within the world's runtime.
+    pub(crate) fn restart_later(&self) {
+        let node = self.clone();
+        spawn_outside(async move {
+            sleep(SUPERVISED_RESTART).await;
+            node.restart();
+        });
     }
 
     /// Stops scheduling the process, as `SIGSTOP` does: its sockets stay open and fill up. `false` if it does not run.

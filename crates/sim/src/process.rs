@@ -50,6 +50,17 @@ enum Gate {
     Ended,
 }
 
+/// Also a panic of the first task ends the process.
+struct OnExit<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Drop for OnExit<F> {
+    fn drop(&mut self) {
+        if let Some(exited) = self.0.take() {
+            exited();
+        }
+    }
+}
+
 impl Process {
     pub(crate) fn new(world: &World, boot: Boot, clock: Arc<Clock>) -> Arc<Self> {
         let id = world.network().join(boot.node);
@@ -58,13 +69,14 @@ impl Process {
         Arc::new(Self { world: world.clone(), id, clock, state: Mutex::new(state) })
     }
 
-    /// Spawns `main` as the first task; `exited` is called when it returns.
+    /// Spawns `main` as the first task; `exited` is called when that ends, however it does.
     pub(crate) fn start(self: &Arc<Self>, main: &Main, boot: Boot, exited: impl FnOnce() + Send + 'static) {
         self.run(|| {
             let program = main(boot);
+            let exit = OnExit(Some(exited));
             env::spawn(async move {
+                let _exit = exit;
                 program.await;
-                exited();
             });
         });
     }

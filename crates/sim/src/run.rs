@@ -92,7 +92,7 @@ impl SeedReport {
 
 /// Runs `seed` of `workload` on a thread of its own. A seed that is stuck leaves its thread behind.
 #[must_use]
-#[allow(clippy::disallowed_methods, reason = "a seed is a real thread, so that nothing thread-local outlives it")]
+#[expect(clippy::disallowed_methods, reason = "a seed is a real thread, so that nothing thread-local outlives it")]
 pub fn seed(workload: &Arc<dyn Workload>, seed: u64, options: &Options) -> SeedReport {
     catch_panics_of_simulated_threads();
     let (report, reported) = channel();
@@ -137,8 +137,8 @@ async fn both_phases(workload: &dyn Workload, seed: u64, options: &Options) -> S
     report(seed, &world)
 }
 
-#[allow(clippy::disallowed_methods, reason = "a task of the world itself, which belongs to no node")]
-fn spawn_outside(task: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
+#[expect(clippy::disallowed_methods, reason = "a task of the world itself, which belongs to no node")]
+pub(crate) fn spawn_outside(task: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
     tokio::spawn(task)
 }
 
@@ -195,7 +195,7 @@ fn panicked(cause: &(dyn Any + Send)) -> Violation {
 
 /// Runs `test` in a world without faults, on a thread of its own.
 #[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "the thread of a seed")]
+#[expect(clippy::disallowed_methods, reason = "the thread of a seed")]
 pub(crate) fn in_calm_world<F: Future<Output = ()>>(test: impl FnOnce(World) -> F + Send + 'static) {
     let thread = std::thread::spawn(|| {
         guard::arm(1);

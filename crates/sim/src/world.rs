@@ -69,7 +69,8 @@ impl World {
         if self.0.faults.is_active() { Phase::Safety } else { Phase::Liveness }
     }
 
-    /// Adds a server and starts it: `main` runs at every start of its process, and the process exits when it returns.
+    /// Adds a server and starts it: `main` runs at every start of its process, and the process exits when it returns or
+    /// panics; a second later a supervisor starts it again.
     ///
     /// Servers are killed, lose power, are paused and get wrong clocks, as the seed drew.
     pub fn server<F>(&self, name: &str, main: impl Fn(Boot) -> F + Send + Sync + 'static) -> Node
@@ -79,7 +80,7 @@ impl World {
         self.add(name, Role::Server, main)
     }
 
-    /// Adds a client and starts it: like a server, but only its links suffer.
+    /// Adds a client and starts it: like a server, but only its links suffer, and nobody restarts it.
     pub fn client<F>(&self, name: &str, main: impl Fn(Boot) -> F + Send + Sync + 'static) -> Node
     where
         F: Future<Output = ()> + Send + 'static,

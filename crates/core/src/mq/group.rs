@@ -124,6 +124,12 @@ impl Group {
         self.open.len()
     }
 
+    /// Whether the message was read and is not done.
+    #[must_use]
+    pub fn is_open(&self, offset: Offset) -> bool {
+        self.open.contains_key(&offset)
+    }
+
     /// How many more messages may be read: none before all of [`Group::unread`] have been read again.
     #[must_use]
     pub fn room(&self) -> usize {

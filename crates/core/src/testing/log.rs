@@ -95,7 +95,8 @@ async fn an_expected_tail_lets_one_of_two_writers_through(log: &dyn Log) {
 }
 
 async fn an_expected_tail_counts_what_is_on_its_way(log: &dyn Log) {
-    let call = |text: &'static str, tail| log.append(request("orders", vec![Bytes::from_static(text.as_bytes())], Some(Offset(tail))));
+    let call =
+        |text: &'static str, tail| log.append(request("orders", vec![Bytes::from_static(text.as_bytes())], Some(Offset(tail))));
     let (first, second, third) = futures::join!(call("a", 0), call("b", 0), call("c", 1));
     assert_eq!(first.expect("an append succeeds"), Appended::At(Offset(0)));
     assert_eq!(second.expect("an append is answered"), Appended::TailIs(Offset(1)));

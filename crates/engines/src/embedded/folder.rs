@@ -95,8 +95,9 @@ impl Folder {
         match names.iter().find(|name| *name != FORMAT_NEW) {
             None => Ok(()),
             Some(name) => {
-                let message =
-                    format!("the folder holds {name} but no file FORMAT: give settee an empty folder, or restore FORMAT from a backup");
+                let message = format!(
+                    "the folder holds {name} but no file FORMAT: give settee an empty folder, or restore FORMAT from a backup"
+                );
                 Err(StoreError::not_done(StoreErrorKind::Damaged, message))
             }
         }

@@ -17,4 +17,4 @@ mod log;
 pub use file_disk::FileDisk;
 pub use folder::Folder;
 pub use kv::*;
-pub use log::{EmbeddedLog, LogOptions};
+pub use log::{BATCH_MAX_BYTES, BATCH_MAX_RECORDS, EmbeddedLog, LogOptions, RECORD_MAX_BYTES};

@@ -160,7 +160,10 @@ impl Stream {
             *at == 0 || bytes <= limit.bytes
         };
         let taken = self.records.iter().skip(skip).take(limit.records).enumerate().take_while(fits);
-        (from.max(self.trimmed)..).zip(taken).map(|(offset, (_, payload))| Record { offset: Offset(offset), payload: payload.clone() }).collect()
+        (from.max(self.trimmed)..)
+            .zip(taken)
+            .map(|(offset, (_, payload))| Record { offset: Offset(offset), payload: payload.clone() })
+            .collect()
     }
 }
 
@@ -249,8 +252,8 @@ mod tests {
         let log = MemoryLog::new();
         log.set_silent(true);
         let mut first = log.append(append("a"));
-        assert_eq!((&mut first).now_or_never(), None);
-        assert_eq!(log.tail(&append("a").stream).now_or_never(), None);
+        assert!((&mut first).now_or_never().is_none());
+        assert!(log.tail(&append("a").stream).now_or_never().is_none());
         log.set_silent(false);
         assert_eq!(first.await.unwrap(), Appended::At(Offset(0)));
     }

@@ -17,9 +17,12 @@ mod handler;
 
 mod relay;
 
+#[cfg(test)]
+mod fake;
+
 pub use client::Messages;
-pub use consumer::{Consumer, ConsumerOptions};
+pub use consumer::{Consumer, ConsumerOptions, HANDLER_TIMEOUT};
 pub use control::{MessageControl, MessageControlClient, MessageControlServer, Place, ProducerRef};
 pub use handler::{Message, MessageHandler};
 pub use producer::{Outgoing, Producer};
-pub use relay::{OutboxRow, OutboxSource, Relay};
+pub use relay::{BATCH as RELAY_BATCH, OutboxRow, OutboxSource, POLL_INTERVAL as RELAY_POLL_INTERVAL, Relay};

@@ -1,0 +1,89 @@
+use std::time::Duration;
+
+use futures::future::join_all;
+use settee_core::Context;
+use settee_core::error::{Certainty, codes};
+
+use super::super::fake::{FakeBroker, Planned};
+use super::*;
+
+async fn producer(broker: &FakeBroker) -> Producer {
+    Producer::open(&broker.messages(), "account").await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_is_asked_for_again_under_the_same_number() {
+    let broker = FakeBroker::default();
+    let producer = producer(&broker).await;
+    broker.with(|state| state.plan.extend([Planned::AnswerLost, Planned::Lost, Planned::AnswerLost]));
+    let place = producer.send("transfers", Outgoing::new("m1", "5")).await.unwrap();
+    assert_eq!(place, Place { partition: 0, offset: 0 });
+    broker.with(|state| {
+        assert_eq!(state.stored, ["m1"]);
+        assert!(state.publishes.iter().all(|publish| publish.messages[0].sequence == 1));
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_order_of_sending_is_the_order_of_storing_whatever_is_repeated() {
+    let broker = FakeBroker::default();
+    let producer = producer(&broker).await;
+    broker.with(|state| state.plan.extend([Planned::Lost, Planned::AnswerLost]));
+    let sends = (0..600).map(|number| producer.send("transfers", Outgoing::new(number.to_string(), "")));
+    let places = join_all(sends).await;
+    assert!((0..).zip(&places).all(|(offset, place)| place.as_ref().unwrap().offset == offset));
+    let expected: Vec<_> = (0..600).map(|number| number.to_string()).collect();
+    broker.with(|state| assert_eq!(state.stored, expected));
+    broker.with(|state| assert!(state.publishes.len() < 10, "in batches"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_ends_the_wait_with_an_unknown_outcome() {
+    let broker = FakeBroker::default();
+    let producer = producer(&broker).await;
+    broker.with(|state| state.plan.extend([Planned::Lost; 100]));
+    let context = Context::root("test").with_timeout(Duration::from_secs(1));
+    let error = context.scope(producer.send("transfers", Outgoing::new("m1", ""))).await.unwrap_err();
+    assert_eq!((error.code(), error.certainty()), (&codes::DEADLINE, Certainty::Unknown));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_never_answers_ends_the_patience_with_an_unknown_outcome() {
+    let broker = FakeBroker::default();
+    let producer = producer(&broker).await;
+    broker.with(|state| state.plan.extend([Planned::Lost; 1_000]));
+    let error = producer.send("transfers", Outgoing::new("m1", "")).await.unwrap_err();
+    assert_eq!(error.certainty(), Certainty::Unknown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fenced_producer_stops_at_once() {
+    let broker = FakeBroker::default();
+    let producer = producer(&broker).await;
+    broker.with(|state| state.plan.push_back(Planned::Fenced));
+    let error = producer.send("transfers", Outgoing::new("m1", "")).await.unwrap_err();
+    assert_eq!(error.code(), &codes::PRODUCER_FENCED);
+    broker.with(|state| assert_eq!(state.publishes.len(), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_over_a_limit_is_refused_alone() {
+    let broker = FakeBroker::default();
+    let producer = producer(&broker).await;
+    let large = producer.send("transfers", Outgoing::new("large", vec![0; 2 << 20]));
+    let small = producer.send("transfers", Outgoing::new("small", ""));
+    let (large, small) = tokio::join!(large, small);
+    assert_eq!(large.unwrap_err().code(), &codes::MESSAGE_TOO_LARGE);
+    assert!(small.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_trace_of_the_sender_travels_with_the_message() {
+    let broker = FakeBroker::default();
+    let producer = producer(&broker).await;
+    let context = Context::root("test");
+    let trace = context.trace.trace;
+    context.scope(producer.send("transfers", Outgoing::new("m1", ""))).await.unwrap();
+    let header = broker.with(|state| state.publishes[0].messages[0].headers[TRACE_HEADER].clone());
+    assert_eq!(header.parse::<settee_core::trace::TraceContext>().unwrap().trace, trace);
+}

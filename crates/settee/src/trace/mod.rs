@@ -2,7 +2,12 @@
 //!
 //! A full queue drops spans and counts them; a missing or slow collector changes no outcome.
 
+pub mod control;
+mod exporter;
+mod filter;
 mod tracer;
 
 pub use settee_core::trace::{SpanId, SpanKind, SpanOutcome, SpanRecord, TraceContext, TraceId};
+pub use exporter::export;
+pub use filter::ServerSpans;
 pub use tracer::{FinishedSpans, OpenSpan, Tracer};

@@ -119,6 +119,12 @@ impl FinishedSpans {
         let taken = self.0.recv_many(&mut batch, limit).await;
         (taken > 0).then_some(batch)
     }
+
+    /// Takes up to `limit` spans that are there now; `None` when there are none.
+    pub fn take_ready(&mut self, limit: usize) -> Option<Vec<SpanRecord>> {
+        let batch: Vec<_> = std::iter::from_fn(|| self.0.try_recv().ok()).take(limit).collect();
+        (!batch.is_empty()).then_some(batch)
+    }
 }
 
 #[cfg(test)]

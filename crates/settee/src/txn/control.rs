@@ -137,7 +137,7 @@ pub struct TransactionView {
     pub timeout_ms: Option<u64>,
     /// The decision, once there is one.
     pub decision: Option<DecisionView>,
-    /// The branches of the decision, in the order of their ids.
+    /// The branches of the decision, in the order in which the application listed them.
     pub branches: Vec<BranchView>,
     /// How an operator ended it.
     pub closing: Option<ClosingView>,

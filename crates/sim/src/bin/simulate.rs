@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use settee_sim::{Campaign, Options, SeedReport, Summary, Violation, Workload, seed, toy};
+use settee_sim::{Campaign, Fault, Options, SeedReport, Summary, Swarm, Violation, Workload, seed, toy};
 
 /// Simulates the system under faults, seed by seed.
 #[derive(Parser)]
@@ -34,6 +34,9 @@ struct Arguments {
     /// Print every event of the seed.
     #[arg(long, requires = "seed")]
     trace: bool,
+    /// Leave out a class of fault that the seed drew, to find out which ones a failure needs; may be repeated.
+    #[arg(long, value_name = "FAULT", value_parser = fault)]
+    without: Vec<Fault>,
     /// Real seconds after which a seed counts as stuck.
     #[arg(long, default_value_t = 30)]
     patience_s: u64,
@@ -61,6 +64,11 @@ fn main() -> ExitCode {
     if summary.violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+fn fault(name: &str) -> Result<Fault, String> {
+    let known = || Fault::ALL.map(Fault::name).join(", ");
+    Fault::named(name).ok_or_else(|| format!("there are: {}", known()))
+}
+
 fn workload(name: &str) -> Option<Arc<dyn Workload>> {
     match name {
         "toy" => Some(Arc::new(toy::Counters::default())),
@@ -70,8 +78,10 @@ fn workload(name: &str) -> Option<Arc<dyn Workload>> {
 }
 
 fn report(arguments: &Arguments, workload: &Arc<dyn Workload>) -> ExitCode {
-    let options = Options { patience: Duration::from_secs(arguments.patience_s), trace: arguments.trace, swarm: None };
-    let report = seed(workload, arguments.seed.unwrap_or_default(), &options);
+    let number = arguments.seed.unwrap_or_default();
+    let swarm = arguments.without.iter().fold(Swarm::draw(number), |swarm, fault| swarm.without(*fault));
+    let patience = Duration::from_secs(arguments.patience_s);
+    let report = seed(workload, number, &Options { patience, trace: arguments.trace, swarm: Some(swarm) });
     println!("{}", serde_json::to_string(&report).expect("a report is numbers and text"));
     ExitCode::SUCCESS
 }
@@ -84,6 +94,9 @@ fn in_a_process(arguments: &Arguments, seed: u64) -> SeedReport {
     };
     child.args(["--report", "--seed", &seed.to_string(), "--workload", &arguments.workload]);
     child.args(["--patience-s", &arguments.patience_s.to_string()]);
+    for fault in &arguments.without {
+        child.args(["--without", fault.name()]);
+    }
     if arguments.trace {
         child.arg("--trace").stderr(Stdio::inherit());
     }
@@ -103,6 +116,8 @@ fn print(arguments: &Arguments, summary: &Summary) {
     print!("{summary}");
     for failure in &summary.failures {
         println!("\nseed {}: {} {}\n  drew: {}", failure.seed, failure.invariant, failure.detail, failure.swarm);
-        println!("  replay: simulate --workload {} --seed {} --trace", arguments.workload, failure.seed);
+        print!("  replay: simulate --workload {} --seed {} --trace", arguments.workload, failure.seed);
+        arguments.without.iter().for_each(|fault| print!(" --without {}", fault.name()));
+        println!();
     }
 }

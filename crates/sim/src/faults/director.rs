@@ -104,18 +104,22 @@ impl Director {
             }
             _ => false,
         };
-        if !struck {
-            return;
+        if struck {
+            self.world.faults().count(fault.name());
+            self.plan_undoing(fault, node.id());
         }
-        self.world.faults().count(fault.name());
+    }
+
+    /// A wrong clock stays wrong until everything is healed.
+    fn plan_undoing(&mut self, fault: Fault, node: NodeId) {
         match fault {
             Fault::Kill | Fault::PowerCut => {
                 let wait = self.spread(100, 5_000);
-                self.plan_in(wait, Step::Restart(node.id()));
+                self.plan_in(wait, Step::Restart(node));
             }
             Fault::Pause => {
                 let wait = self.spread(50, 8_000);
-                self.plan_in(wait, Step::Resume(node.id()));
+                self.plan_in(wait, Step::Resume(node));
             }
             _ => {}
         }

@@ -90,6 +90,12 @@ impl End {
     pub(super) fn is_present(&self) -> bool {
         self.holder == Holder::Present
     }
+
+    /// Why nothing works here any more; a process that was killed may still be in the middle of a poll.
+    pub(super) fn failure(&self) -> Option<io::Error> {
+        let is_gone = !self.is_present();
+        self.broken.or(is_gone.then_some(io::ErrorKind::BrokenPipe)).map(io::Error::from)
+    }
 }
 
 impl Connection {

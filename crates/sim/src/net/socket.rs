@@ -103,8 +103,8 @@ impl Drop for Listening {
 impl Table {
     fn poll_connected(&mut self, end: Direction, context: &Context<'_>) -> Poll<io::Result<()>> {
         let connection = self.connections.get_mut(&end.connection).ok_or(io::ErrorKind::NotConnected)?;
-        if let Some(why) = connection.end(end.side).broken {
-            return Poll::Ready(Err(why.into()));
+        if let Some(why) = connection.end(end.side).failure() {
+            return Poll::Ready(Err(why));
         }
         if connection.progress == Progress::Open {
             return Poll::Ready(Ok(()));
@@ -116,8 +116,8 @@ impl Table {
     fn poll_read(&mut self, end: Direction, context: &Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let limit = self.shorten(buffer.remaining());
         let connection = self.connections.get_mut(&end.connection).ok_or(io::ErrorKind::NotConnected)?;
-        if let Some(why) = connection.end(end.side).broken {
-            return Poll::Ready(Err(why.into()));
+        if let Some(why) = connection.end(end.side).failure() {
+            return Poll::Ready(Err(why));
         }
         let pipe = connection.pipe(end.side.other());
         if let Some(bytes) = pipe.take(limit) {
@@ -134,8 +134,8 @@ impl Table {
 
     fn poll_write(&mut self, end: Direction, context: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let connection = self.connections.get_mut(&end.connection).ok_or(io::ErrorKind::NotConnected)?;
-        if let Some(why) = connection.end(end.side).broken {
-            return Poll::Ready(Err(why.into()));
+        if let Some(why) = connection.end(end.side).failure() {
+            return Poll::Ready(Err(why));
         }
         let pipe = connection.pipe(end.side);
         if pipe.is_closing {
@@ -153,6 +153,9 @@ impl Table {
 
     fn shut(&mut self, end: Direction) -> io::Result<()> {
         let connection = self.connections.get_mut(&end.connection).ok_or(io::ErrorKind::NotConnected)?;
+        if let Some(why) = connection.end(end.side).failure() {
+            return Err(why);
+        }
         if !std::mem::replace(&mut connection.pipe(end.side).is_closing, true) {
             self.send(end, Payload::End);
         }

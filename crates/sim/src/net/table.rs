@@ -1,8 +1,8 @@
 //! Everything the network knows: machines, listeners, connections, links; and what happens when an action is due.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -13,27 +13,16 @@ use tokio::time::Instant;
 
 use super::ProcessId;
 use super::agenda::{Action, Agenda};
-use super::connection::{Connection, ConnectionId, Direction, End, Holder, Progress, Side};
+use super::connection::{Connection, ConnectionId, Direction, Holder, Progress, Side};
+use super::dialling::Listener;
 use super::link::{Link, Links};
 use super::pipe::Payload;
 use crate::faults::Faults;
 use crate::history::History;
 use crate::node::NodeId;
 
-/// How long a caller tries to reach a machine that does not answer.
-const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How often it tries within that time.
-const DIAL_AGAIN: Duration = Duration::from_secs(1);
-
 /// How long a writer waits for a cut link before its connection breaks, in milliseconds; drawn anew at each stall.
 const GIVE_UP_MILLIS: std::ops::Range<u64> = 3_000..15_000;
-
-/// Connections that wait to be accepted, per listener, as systems have it by default.
-const BACKLOG: usize = 128;
-
-/// The first port that is given out where none was asked for.
-const FIRST_FREE_PORT: u16 = 40_000;
 
 pub(super) struct Table {
     pub(super) agenda: Agenda,
@@ -41,21 +30,15 @@ pub(super) struct Table {
     pub(super) wakes: Vec<Waker>,
     pub(super) random: StdRng,
     pub(super) connections: BTreeMap<ConnectionId, Connection>,
-    listeners: BTreeMap<SocketAddr, Listener>,
-    processes: BTreeMap<ProcessId, NodeId>,
-    dark: BTreeSet<NodeId>,
-    next_port: BTreeMap<NodeId, u16>,
-    links: Links,
+    pub(super) listeners: BTreeMap<SocketAddr, Listener>,
+    pub(super) processes: BTreeMap<ProcessId, NodeId>,
+    pub(super) dark: BTreeSet<NodeId>,
+    pub(super) next_port: BTreeMap<NodeId, u16>,
+    pub(super) links: Links,
     joined: u64,
-    dialled: u64,
-    faults: Arc<Faults>,
-    history: Arc<History>,
-}
-
-struct Listener {
-    process: ProcessId,
-    backlog: VecDeque<ConnectionId>,
-    acceptor: Option<Waker>,
+    pub(super) dialled: u64,
+    pub(super) faults: Arc<Faults>,
+    pub(super) history: Arc<History>,
 }
 
 impl Table {
@@ -115,7 +98,7 @@ impl Table {
     }
 
     /// An end whose process died. Of what it had written, a part or all may still be on its way.
-    fn abandon(&mut self, end: Direction, silently: bool) {
+    pub(super) fn abandon(&mut self, end: Direction, silently: bool) {
         let loses_transit = self.random.random_bool(0.5);
         let Some(connection) = self.connections.get_mut(&end.connection) else { return };
         connection.end(end.side).holder = if silently { Holder::Dark } else { Holder::Gone };
@@ -128,122 +111,12 @@ impl Table {
         self.forget_if_over(end.connection);
     }
 
-    fn node_of(&self, process: ProcessId) -> io::Result<NodeId> {
-        self.processes.get(&process).copied().ok_or(io::ErrorKind::NetworkDown.into())
-    }
-
-    fn free_port(&mut self, node: NodeId) -> u16 {
-        let next = self.next_port.entry(node).or_insert(FIRST_FREE_PORT);
-        let port = *next;
-        *next = next.checked_add(1).unwrap_or(FIRST_FREE_PORT);
-        port
-    }
-
-    pub(super) fn listen(&mut self, process: ProcessId, at: SocketAddr) -> io::Result<SocketAddr> {
-        let node = self.node_of(process)?;
-        let port = if at.port() == 0 { self.free_port(node) } else { at.port() };
-        let at = SocketAddr::new(seen_from(node, at.ip()), port);
-        if NodeId::of_ip(at.ip()) != Some(node) {
-            return Err(io::ErrorKind::AddrNotAvailable.into());
-        }
-        if self.listeners.contains_key(&at) {
-            return Err(io::ErrorKind::AddrInUse.into());
-        }
-        self.listeners.insert(at, Listener { process, backlog: VecDeque::new(), acceptor: None });
-        Ok(at)
-    }
-
-    pub(super) fn unlisten(&mut self, process: ProcessId, at: SocketAddr, silently: bool) {
-        // After a restart the same address may belong to the next process.
-        if self.listeners.get(&at).is_none_or(|listener| listener.process != process) {
-            return;
-        }
-        let Some(listener) = self.listeners.remove(&at) else { return };
-        for connection in listener.backlog {
-            self.abandon(Direction { connection, side: Side::Callee }, silently);
-        }
-    }
-
-    pub(super) fn accept(&mut self, at: SocketAddr, waker: &Waker) -> io::Result<Option<(Direction, SocketAddr)>> {
-        let listener = self.listeners.get_mut(&at).ok_or(io::ErrorKind::NotConnected)?;
-        while let Some(id) = listener.backlog.pop_front() {
-            if let Some(connection) = self.connections.get_mut(&id) {
-                connection.end(Side::Callee).process = Some(listener.process);
-                return Ok(Some((Direction { connection: id, side: Side::Callee }, connection.end(Side::Caller).address)));
-            }
-        }
-        listener.acceptor = Some(waker.clone());
-        Ok(None)
-    }
-
-    pub(super) fn dial(&mut self, process: ProcessId, to: SocketAddr) -> io::Result<Direction> {
-        let node = self.node_of(process)?;
-        let to = SocketAddr::new(seen_from(node, to.ip()), to.port());
-        let there = NodeId::of_ip(to.ip()).ok_or(io::ErrorKind::NetworkUnreachable)?;
-        let from = SocketAddr::new(node.ip(), self.free_port(node));
-        self.dialled += 1;
-        let id = ConnectionId(self.dialled);
-        let until = Instant::now() + DIAL_TIMEOUT;
-        let connection = Connection::new(until, End::new(node, from, Some(process)), End::new(there, to, None));
-        self.connections.insert(id, connection);
-        let at = self.arrival((node, there));
-        self.agenda.plan(at, Action::Request(id));
-        Ok(Direction { connection: id, side: Side::Caller })
-    }
-
-    fn arrival(&mut self, link: Link) -> Instant {
+    pub(super) fn arrival(&mut self, link: Link) -> Instant {
         Instant::now() + self.links.latency(link, &mut self.random)
     }
 
-    fn request(&mut self, id: ConnectionId, now: Instant) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let (link, to) = (connection.link(Side::Caller), connection.end(Side::Callee).address);
-        if self.links.is_cut(link) || self.dark.contains(&link.1) {
-            return self.dial_again(id, Action::Request(id), now);
-        }
-        let back = self.arrival((link.1, link.0));
-        match self.listeners.get_mut(&to) {
-            None => self.agenda.plan(back, Action::Refused(id)),
-            Some(listener) if listener.backlog.len() >= BACKLOG => self.dial_again(id, Action::Request(id), now),
-            Some(listener) => {
-                listener.backlog.push_back(id);
-                self.wakes.extend(listener.acceptor.take());
-                self.agenda.plan(back, Action::Accepted(id));
-                if let Some(connection) = self.connections.get_mut(&id) {
-                    connection.end(Side::Callee).holder = Holder::Present;
-                }
-            }
-        }
-    }
-
-    fn accepted(&mut self, id: ConnectionId, now: Instant) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        if self.links.is_cut(connection.link(Side::Callee)) {
-            return self.dial_again(id, Action::Accepted(id), now);
-        }
-        connection.progress = Progress::Open;
-        let caller = connection.end(Side::Caller);
-        self.wakes.extend([caller.reader.take(), caller.writer.take()].into_iter().flatten());
-        self.history.record("connected", id.0);
-    }
-
-    fn dial_again(&mut self, id: ConnectionId, action: Action, now: Instant) {
-        let Some(connection) = self.connections.get(&id) else { return };
-        match connection.progress {
-            Progress::Dialling { until } if now + DIAL_AGAIN <= until => self.agenda.plan(now + DIAL_AGAIN, action),
-            _ => self.refused(id, io::ErrorKind::TimedOut),
-        }
-    }
-
-    fn refused(&mut self, id: ConnectionId, why: io::ErrorKind) {
-        if why == io::ErrorKind::TimedOut {
-            self.faults.count("connect_timed_out");
-        }
-        self.break_end(Direction { connection: id, side: Side::Caller }, why);
-    }
-
     /// Everything on this end fails from now on.
-    fn break_end(&mut self, end: Direction, why: io::ErrorKind) {
+    pub(super) fn break_end(&mut self, end: Direction, why: io::ErrorKind) {
         let Some(connection) = self.connections.get_mut(&end.connection) else { return };
         let end = connection.end(end.side);
         end.broken.get_or_insert(why);
@@ -376,9 +249,4 @@ impl Table {
             }
         }
     }
-}
-
-/// The loopback and the unspecified address are the node itself.
-fn seen_from(node: NodeId, ip: IpAddr) -> IpAddr {
-    if ip.is_loopback() || ip.is_unspecified() { node.ip() } else { ip }
 }

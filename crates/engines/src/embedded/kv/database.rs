@@ -54,6 +54,8 @@ impl Opened {
             Err(error) if error.kind() == io::ErrorKind::NotFound => create(disk)?,
             opened => opened.map_err(|error| Failure::of_folder("open", &error))?,
         };
+        // Each time: a process that was killed right after the rename has left a name that the next power cut takes away.
+        disk.sync_folder().map_err(|error| Failure::of_folder("sync the folder", &error))?;
         if file.is_empty().map_err(|error| Failure::of_folder("length", &error))? {
             return Err(Failure::damaged("the file is empty"));
         }
@@ -179,7 +181,6 @@ fn create(disk: &dyn Disk) -> Result<Arc<dyn DiskFile>, Failure> {
     })?;
     opened.close();
     disk.rename(UNFINISHED, FILE).map_err(failed)?;
-    disk.sync_folder().map_err(failed)?;
     disk.open(FILE, false).map_err(failed)
 }
 

@@ -99,7 +99,15 @@ impl Store {
         }
         let mut state = self.state.write();
         let State::Closed(unsettled) = &*state else { return Ok(None) };
-        let (opened, revision) = Opened::open(self.disk.as_ref())?;
+        let (opened, revision) = match Opened::open(self.disk.as_ref()) {
+            Ok(opened) => opened,
+            Err(failure) => {
+                if failure.is_final() {
+                    *state = self.stopped(&failure);
+                }
+                return Err(failure);
+            }
+        };
         if let Some(landed) = unsettled.as_ref().filter(|unsettled| unsettled.after == revision) {
             self.changes.publish(landed.events.clone());
         }
@@ -112,10 +120,7 @@ impl Store {
         let mut state = self.state.write();
         let next = match &mut *state {
             State::Stopped(_) => return failure,
-            _ if failure.is_final() => {
-                self.changes.stop(failure.not_done());
-                State::Stopped(failure.clone())
-            }
+            _ if failure.is_final() => self.stopped(&failure),
             State::Closed(earlier) => State::Closed(earlier.take().or(unsettled)),
             State::Open(_) => State::Closed(unsettled),
         };
@@ -125,15 +130,19 @@ impl Store {
         failure
     }
 
+    fn stopped(&self, failure: &Failure) -> State {
+        self.changes.stop(failure.not_done());
+        State::Stopped(failure.clone())
+    }
+
     /// Waits for what is under way, closes the file and refuses everything after.
     pub(super) fn close(&self) {
-        let closed = unavailable("the store was closed");
-        self.changes.stop(closed.not_done());
         let mut state = self.state.write();
         if matches!(&*state, State::Stopped(_)) {
             return;
         }
-        if let State::Open(opened) = std::mem::replace(&mut *state, State::Stopped(closed)) {
+        let closed = self.stopped(&unavailable("the store was closed"));
+        if let State::Open(opened) = std::mem::replace(&mut *state, closed) {
             opened.close();
         }
     }

@@ -18,8 +18,8 @@ use settee_core::port::{StoreError, StoreErrorKind};
 use tokio::sync::Notify;
 
 use super::GROUP_TARGET_BYTES;
+use super::entry::Entry;
 use super::index::Index;
-use super::layout::Entry;
 use super::plan::{Plan, Request, plan};
 use super::writer::{Failure, Writer, Written};
 
@@ -65,7 +65,8 @@ impl Shared {
         let mut state = self.state.lock();
         state.running()?;
         if state.queued_bytes.saturating_add(bytes) > QUEUE_BYTES {
-            let message = format!("{} bytes wait to be written to the log, which is the most: come again later", state.queued_bytes);
+            let message =
+                format!("{} bytes wait to be written to the log, which is the most: come again later", state.queued_bytes);
             return Err(StoreError::not_done(StoreErrorKind::Unavailable, message));
         }
         state.queued_bytes += bytes;
@@ -112,7 +113,6 @@ pub(super) struct Committer {
     /// Lent to blocking work while that runs; gone for good when the log is poisoned.
     writer: Option<Writer>,
     next: Next,
-    is_sealed: bool,
     /// Segments that are no longer read, oldest first: removed in this order, or not at all.
     doomed: VecDeque<u64>,
 }
@@ -128,7 +128,7 @@ enum Next {
 
 impl Committer {
     pub(super) fn new(shared: Arc<Shared>, writer: Writer) -> Self {
-        Self { shared, writer: Some(writer), next: Next::Missing, is_sealed: false, doomed: VecDeque::new() }
+        Self { shared, writer: Some(writer), next: Next::Missing, doomed: VecDeque::new() }
     }
 
     /// Runs until the log is stopped and everything queued before is answered.
@@ -152,7 +152,7 @@ impl Committer {
     async fn idle(&mut self) {
         let shared = self.shared.clone();
         let arrived = shared.arrived.notified();
-        if self.is_sealed {
+        if !self.wants_seal() {
             return arrived.await;
         }
         if tokio::time::timeout(SEAL_AFTER, arrived).await.is_err() {
@@ -177,11 +177,15 @@ impl Committer {
 
     /// Puts an empty group behind the last one, if there is room: a good group proves that those before it were durable.
     async fn seal(&mut self) {
-        let may_seal = !self.is_sealed && self.writer.as_ref().is_some_and(|writer| writer.fits(&[]));
-        if may_seal && let Err(error) = self.commit(Vec::new()).await {
+        if self.wants_seal()
+            && let Err(error) = self.commit(Vec::new()).await
+        {
             tracing::warn!(%error, "the end of the log could not be sealed");
         }
-        self.is_sealed = true;
+    }
+
+    fn wants_seal(&self) -> bool {
+        self.writer.as_ref().is_some_and(Writer::wants_seal)
     }
 
     async fn commit(&mut self, entries: Vec<Entry>) -> Result<(), StoreError> {
@@ -207,7 +211,10 @@ impl Committer {
         let written = match written {
             Ok(written) => written,
             Err(Failure::Refused(error)) => {
-                self.next = Next::Failed;
+                // A preparation under way must stay known: nothing else may write its file meanwhile.
+                if matches!(self.next, Next::Prepared | Next::Missing) {
+                    self.next = Next::Failed;
+                }
                 return Err(error);
             }
             Err(Failure::Poisoned(error)) => return Err(self.poison(error)),
@@ -220,8 +227,9 @@ impl Committer {
         let applied = state.index.apply(written.segment, written.position, &written.entries);
         self.doomed.extend(state.index.take_empty());
         drop(state);
-        self.is_sealed = written.entries.is_empty();
-        applied.map_err(|reason| self.poison(StoreError::unknown(StoreErrorKind::Damaged, format!("the log contradicts itself: {reason}"))))
+        applied.map_err(|reason| {
+            self.poison(StoreError::unknown(StoreErrorKind::Damaged, format!("the log contradicts itself: {reason}")))
+        })
     }
 
     /// Ends the log for everyone; gives the error back for those whose group it was.

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use settee_core::port::{DiskFile, StreamName};
 
-use super::layout::{Entry, EntryHeader, EntryKind, stream_of};
+use super::entry::{Entry, EntryHeader, EntryKind, stream_of};
+use super::layout::is_padding;
 use super::segment::Segment;
 
 /// A span is not continued by an entry that begins this far behind its beginning: what a read of one record may read in vain.
@@ -85,7 +86,7 @@ impl Index {
     /// The error says what in them contradicts the groups before.
     pub(super) fn apply(&mut self, segment: u64, position: u64, mut entries: &[u8]) -> Result<(), String> {
         let mut at = position;
-        while !entries.is_empty() {
+        while !is_padding(entries) {
             let header = EntryHeader::decode(entries).ok_or("an entry has no header")?;
             let (entry, rest) = entries.split_at_checked(header.length).ok_or("an entry is longer than its group")?;
             self.apply_entry(&header, entry, segment, at)?;
@@ -166,7 +167,8 @@ impl Index {
     pub(super) fn take_empty(&mut self) -> Vec<u64> {
         let newest = self.segments.keys().next_back().copied();
         let is_empty = |(first, held): (&u64, &Held)| held.spans == 0 && Some(*first) != newest;
-        let empty: Vec<u64> = self.segments.iter().take_while(|(first, held)| is_empty((first, held))).map(|(first, _)| *first).collect();
+        let empty: Vec<u64> =
+            self.segments.iter().take_while(|(first, held)| is_empty((first, held))).map(|(first, _)| *first).collect();
         for first in &empty {
             self.segments.remove(first);
         }
@@ -177,7 +179,8 @@ impl Index {
     pub(super) fn missing(&self) -> Option<String> {
         self.streams.iter().find_map(|stream| {
             let first = stream.spans.front().map_or(stream.tail, |span| span.first);
-            (first > stream.trimmed).then(|| format!("records {} to {} of stream {} are in no file", stream.trimmed, first - 1, stream.name))
+            (first > stream.trimmed)
+                .then(|| format!("records {} to {} of stream {} are in no file", stream.trimmed, first - 1, stream.name))
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The bytes of the log: segment headers, groups and entries, to and from memory. No disk here.
+//! The bytes of the log: segment headers and groups, to and from memory, and the drawing of all of it. No disk here.
 //!
 //! All numbers are little-endian. A segment file is made full of zeroes, then filled with groups from front to back; a group
 //! starts at a sector, so that writing it never touches a sector that holds acknowledged bytes.
@@ -8,7 +8,7 @@
 //!
 //! segment header          group header                      entry
 //!  0 magic "STLOGSEG"      0 crc32c of all behind it,        0 crc32c of all behind it, to the entry's end
-//!  8 format version u32      to the end of the entries       4 length u32, this header with the body
+//!  8 format version u32      to the sector's end             4 length u32, this header with the body
 //! 12 crc32c of the rest    4 length u32, always 56           8 kind u8: 2 records, 3 trim, 4 stream
 //! 16 log id u64            8 kind u8: 1, 3 zeroes            9 3 zeroes
 //! 24 first sequence u64   12 previous group's crc            12 stream number u32
@@ -16,7 +16,7 @@
 //! 40 crc of the group     24 log id u64                      24 count u32
 //!    before it u32        32 first sequence of segment u64   28 zero u32
 //! 44 streams at its       40 position in the file u64        32 body, then zeroes to a multiple of 8
-//!    beginning u32        48 length of the entries u32
+//!    beginning u32        48 bytes behind this header u32
 //!                         52 zero u32
 //!
 //! records   offset: of the first record; count: records; body: for each, length u32 and payload
@@ -28,14 +28,13 @@
 //! length of zero to the next sector.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use settee_core::port::StreamName;
+
+use super::entry::{Entry, EntryKind, push};
 
 /// The smallest unit in which a device tears a write.
 pub(super) const SECTOR: u64 = 512;
 pub(super) const GROUP_HEADER: usize = 56;
-pub(super) const ENTRY_HEADER: usize = 32;
 pub(super) const SEGMENT_HEADER: usize = 48;
-const ALIGNMENT: usize = 8;
 const MAGIC: &[u8; 8] = b"STLOGSEG";
 const VERSION: u32 = 1;
 
@@ -78,7 +77,7 @@ impl SegmentHeader {
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, BadSegment> {
-        let rest = bytes.strip_prefix(MAGIC).ok_or(BadSegment::Damaged)?;
+        let rest = bytes.get(..SEGMENT_HEADER).and_then(|bytes| bytes.strip_prefix(MAGIC)).ok_or(BadSegment::Damaged)?;
         let (version, crc, rest) = take_versioned(rest).ok_or(BadSegment::Damaged)?;
         if segment_crc(version, rest) != crc || version == 0 {
             return Err(BadSegment::Damaged);
@@ -125,7 +124,7 @@ pub(super) struct Place {
 pub(super) struct GroupHeader {
     pub(super) crc: u32,
     pub(super) place: Place,
-    /// Bytes of entries behind the header.
+    /// Bytes behind the header, with the zeroes to the sector's end.
     pub(super) body: usize,
 }
 
@@ -146,6 +145,11 @@ impl GroupHeader {
     }
 }
 
+/// Whether the entries of a group end here, and zeroes go on to the sector's end.
+pub(super) fn is_padding(entries: &[u8]) -> bool {
+    entries.get(4..8).is_none_or(|length| length == [0; 4])
+}
+
 /// Whether `group`, header and entries, is what its crc says.
 pub(super) fn is_whole(group: &[u8], header: &GroupHeader) -> bool {
     group.get(4..).is_some_and(|rest| crc32c::crc32c(rest) == header.crc)
@@ -159,6 +163,7 @@ pub(super) fn encode_group(entries: &[Entry], place: &Place) -> (Bytes, u32) {
     for entry in entries {
         push(&mut bytes, entry);
     }
+    bytes.resize(length.next_multiple_of(SECTOR as usize), 0);
     let mut header = Vec::with_capacity(GROUP_HEADER);
     header.put_slice(&word(GROUP_HEADER));
     header.put_u32_le(u32::from(EntryKind::Group as u8));
@@ -172,7 +177,6 @@ pub(super) fn encode_group(entries: &[Entry], place: &Place) -> (Bytes, u32) {
     overwrite(&mut bytes, 4, &header);
     let crc = crc32c::crc32c(bytes.get(4..).unwrap_or_default());
     overwrite(&mut bytes, 0, &crc.to_le_bytes());
-    bytes.resize(length.next_multiple_of(SECTOR as usize), 0);
     (bytes.freeze(), crc)
 }
 
@@ -181,147 +185,27 @@ pub(super) fn group_size(entries: &[Entry]) -> usize {
     GROUP_HEADER + entries.iter().map(Entry::size).sum::<usize>()
 }
 
-fn push(bytes: &mut BytesMut, entry: &Entry) {
-    let begin = bytes.len();
-    entry.encode(bytes);
-    bytes.resize(begin + entry.size(), 0);
-    overwrite(bytes, begin + 4, &word(entry.size()));
-    let crc = crc32c::crc32c(bytes.get(begin + 4..).unwrap_or_default());
-    overwrite(bytes, begin, &crc.to_le_bytes());
-}
-
 /// `length` rounded up to whole sectors.
 pub(super) fn sectors(length: usize) -> u64 {
     (length as u64).next_multiple_of(SECTOR)
 }
 
 /// Lengths in a group are below 4 GiB by the limits on what goes in.
-fn word(length: usize) -> [u8; 4] {
+pub(super) fn word(length: usize) -> [u8; 4] {
     u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes()
 }
 
-fn overwrite(bytes: &mut [u8], at: usize, with: &[u8]) {
+pub(super) fn overwrite(bytes: &mut [u8], at: usize, with: &[u8]) {
     if let Some(target) = bytes.get_mut(at..at + with.len()) {
         target.copy_from_slice(with);
     }
 }
 
-/// One entry of a group, by stream number.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Entry {
-    Records { stream: u32, first: u64, payloads: Vec<Bytes> },
-    Trim { stream: u32, before: u64 },
-    Stream { stream: u32, tail: u64, trimmed: u64, name: StreamName },
-}
-
-impl Entry {
-    /// Bytes in a group, exactly.
-    pub(super) fn size(&self) -> usize {
-        let body = match self {
-            Self::Records { payloads, .. } => payloads.iter().map(|payload| 4 + payload.len()).sum(),
-            Self::Trim { .. } => 0,
-            Self::Stream { name, .. } => 8 + name.as_str().len(),
-        };
-        (ENTRY_HEADER + body).next_multiple_of(ALIGNMENT)
-    }
-
-    fn encode(&self, to: &mut BytesMut) {
-        match self {
-            Self::Records { stream, first, payloads } => {
-                put_header(to, EntryKind::Records, *stream, *first, payloads.len());
-                for payload in payloads {
-                    to.put_slice(&word(payload.len()));
-                    to.put_slice(payload);
-                }
-            }
-            Self::Trim { stream, before } => put_header(to, EntryKind::Trim, *stream, *before, 0),
-            Self::Stream { stream, tail, trimmed, name } => {
-                put_header(to, EntryKind::Stream, *stream, *tail, name.as_str().len());
-                to.put_u64_le(*trimmed);
-                to.put_slice(name.as_str().as_bytes());
-            }
-        }
-    }
-}
-
-fn put_header(to: &mut BytesMut, kind: EntryKind, stream: u32, offset: u64, count: usize) {
-    to.put_u64_le(0);
-    to.put_u32_le(u32::from(kind as u8));
-    to.put_u32_le(stream);
-    to.put_u64_le(offset);
-    to.put_slice(&word(count));
-    to.put_u32_le(0);
-}
-
-/// What an entry is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum EntryKind {
-    Group = 1,
-    Records = 2,
-    Trim = 3,
-    Stream = 4,
-}
-
-/// An entry's header as read; its crc is not yet checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct EntryHeader {
-    pub(super) crc: u32,
-    /// With header and padding; at least the header.
-    pub(super) length: usize,
-    pub(super) kind: EntryKind,
-    pub(super) stream: u32,
-    pub(super) offset: u64,
-    pub(super) count: u32,
-}
-
-impl EntryHeader {
-    pub(super) fn decode(mut from: &[u8]) -> Option<Self> {
-        let crc = from.try_get_u32_le().ok()?;
-        let length = usize::try_from(from.try_get_u32_le().ok()?).ok()?;
-        let kind = match from.try_get_u32_le().ok()? {
-            1 => EntryKind::Group,
-            2 => EntryKind::Records,
-            3 => EntryKind::Trim,
-            4 => EntryKind::Stream,
-            _ => return None,
-        };
-        let stream = from.try_get_u32_le().ok()?;
-        let offset = from.try_get_u64_le().ok()?;
-        let count = from.try_get_u32_le().ok()?;
-        (length >= ENTRY_HEADER && length % ALIGNMENT == 0).then_some(Self { crc, length, kind, stream, offset, count })
-    }
-
-    /// Whether `entry`, header and body, is what the crc says.
-    pub(super) fn is_whole(&self, entry: &[u8]) -> bool {
-        entry.get(4..self.length).is_some_and(|rest| crc32c::crc32c(rest) == self.crc)
-    }
-}
-
-/// The payloads of a records entry, sharing `entry`'s memory; `None` when its lengths do not add up.
-pub(super) fn payloads(header: &EntryHeader, entry: &Bytes) -> Option<Vec<Bytes>> {
-    let mut body = entry.get(ENTRY_HEADER..header.length).map(|body| entry.slice_ref(body))?;
-    let mut payloads = Vec::new();
-    for _ in 0..header.count {
-        let length = usize::try_from(body.try_get_u32_le().ok()?).ok()?;
-        if length > body.len() {
-            return None;
-        }
-        payloads.push(body.split_to(length));
-    }
-    Some(payloads)
-}
-
-/// The trimmed-before mark and the name of a stream entry.
-pub(super) fn stream_of<'a>(header: &EntryHeader, entry: &'a [u8]) -> Option<(u64, &'a str)> {
-    let mut body = entry.get(ENTRY_HEADER..header.length)?;
-    let trimmed = body.try_get_u64_le().ok()?;
-    let name = body.get(..usize::try_from(header.count).ok()?)?;
-    Some((trimmed, std::str::from_utf8(name).ok()?))
-}
-
 #[cfg(test)]
 mod tests {
+    use settee_core::port::StreamName;
+
+    use super::super::entry::{EntryHeader, payloads, stream_of};
     use super::*;
 
     fn place() -> Place {
@@ -366,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_segment_of_a_newer_format_is_named_as_such() {
-        let rest = [7; 64];
+        let rest = [7; 32];
         let bytes = [&MAGIC[..], &2u32.to_le_bytes(), &segment_crc(2, &rest).to_le_bytes(), &rest].concat();
         assert_eq!(SegmentHeader::decode(&bytes), Err(BadSegment::Newer(2)));
     }

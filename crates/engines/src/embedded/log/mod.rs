@@ -16,6 +16,7 @@
 //! - **Left out**: compression, encryption, replication, an index on disk. Opening reads everything (`recovery`).
 
 mod committer;
+mod entry;
 mod index;
 mod layout;
 mod plan;
@@ -24,9 +25,9 @@ mod recovery;
 mod segment;
 mod writer;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "memory"))]
 mod crash_test;
-#[cfg(test)]
+#[cfg(all(test, feature = "memory"))]
 mod log_test;
 
 use std::sync::Arc;
@@ -53,7 +54,7 @@ pub const BATCH_MAX_RECORDS: usize = 65_536;
 /// A group takes no further batch above this: beyond it a larger write does not make a sync cheaper.
 const GROUP_TARGET_BYTES: usize = 4 << 20;
 
-/// The largest body of a group that is believed when read: a full group and one whole batch with its lengths, and to spare.
+/// The largest group that is written, or believed when read: a full one and one whole batch with its lengths, and to spare.
 const GROUP_MAX_BYTES: usize = 16 << 20;
 
 /// How a log keeps its files.
@@ -96,7 +97,7 @@ pub struct EmbeddedLog {
 }
 
 impl EmbeddedLog {
-    /// Takes the folder under `disk` for this log alone, and opens the log in it, or makes one.
+    /// Takes the folder under `disk` for this log alone, and opens the log in it, or makes one. Needs a tokio runtime with time.
     ///
     /// # Errors
     /// Those of [`Folder::open`]; `Damaged` when something acknowledged is not what was written, with file and position.
@@ -139,7 +140,11 @@ impl EmbeddedLog {
         self.shared.stop(StoreError::not_done(StoreErrorKind::Unavailable, "the log is closed"));
     }
 
-    fn submit<T>(&self, bytes: usize, request: impl FnOnce(plan::Reply<T>) -> Request) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError> {
+    fn submit<T>(
+        &self,
+        bytes: usize,
+        request: impl FnOnce(plan::Reply<T>) -> Request,
+    ) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.shared.submit(bytes, request(reply))?;
         Ok(answer)
@@ -155,7 +160,7 @@ impl Drop for EmbeddedLog {
 impl Log for EmbeddedLog {
     fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, StoreError>> {
         // Queued here and not when first polled: calls take effect in the order in which they are made.
-        let bytes = weight(&append.batch);
+        let bytes = weight(&append.stream, &append.batch);
         let queued = check(&append).and_then(|()| self.submit(bytes, |reply| Request::Append(append, reply)));
         Box::pin(async move { answered(queued?).await })
     }
@@ -186,7 +191,7 @@ impl Log for EmbeddedLog {
 
     fn trim(&self, stream: &StreamName, before: Offset) -> BoxFuture<'_, Result<(), StoreError>> {
         let stream = stream.clone();
-        let queued = self.submit(weight(&[]), |reply| Request::Trim(stream, before, reply));
+        let queued = self.submit(weight(&stream, &[]), |reply| Request::Trim(stream, before, reply));
         Box::pin(async move { answered(queued?).await })
     }
 

@@ -11,8 +11,8 @@ use settee_core::id::Offset;
 use settee_core::port::{Append, Appended, StoreError, StoreErrorKind, StreamName};
 use tokio::sync::oneshot;
 
+use super::entry::{ENTRY_HEADER, Entry};
 use super::index::{Index, MAX_STREAMS};
-use super::layout::Entry;
 
 /// What waits for the next group.
 pub(super) enum Request {
@@ -116,7 +116,9 @@ impl Planner<'_> {
     }
 }
 
-/// Bytes that a batch takes in memory and in a group, about.
-pub(super) fn weight(batch: &[Bytes]) -> usize {
-    batch.iter().fold(64, |sum: usize, payload| sum.saturating_add(payload.len()).saturating_add(32))
+/// Bytes that a batch takes in a group at most, with the declaration of its stream, and about what it takes in the queue.
+pub(super) fn weight(stream: &StreamName, batch: &[Bytes]) -> usize {
+    const HEADERS: usize = 2 * ENTRY_HEADER + 64;
+    let records = batch.iter().map(|payload| payload.len() + size_of::<Bytes>()).sum::<usize>();
+    HEADERS + stream.as_str().len() + records
 }

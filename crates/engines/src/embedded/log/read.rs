@@ -8,8 +8,9 @@ use bytes::Bytes;
 use settee_core::id::Offset;
 use settee_core::port::{DiskFile, ReadLimit, Record, StoreError, StoreErrorKind, StreamName};
 
+use super::entry::{ENTRY_HEADER, EntryHeader, EntryKind, payloads};
 use super::index::{Index, Span};
-use super::layout::{ENTRY_HEADER, EntryHeader, EntryKind, SECTOR, payloads};
+use super::layout::{SECTOR, is_padding};
 use super::segment::name_of;
 use crate::embedded::folder::failed;
 
@@ -72,7 +73,7 @@ impl Reading {
         while at + ENTRY_HEADER <= bytes.len() && !taken.is_full() {
             let position = span.position + at as u64;
             let rest = bytes.slice(at..);
-            if rest.get(4..8).is_some_and(|length| length == [0; 4]) {
+            if is_padding(&rest) {
                 at += usize::try_from(SECTOR - position % SECTOR).unwrap_or(usize::MAX);
                 continue;
             }
@@ -128,6 +129,7 @@ impl Taken {
 
 fn damaged(span: &Span, position: u64, reason: &str) -> StoreError {
     let file = name_of(span.segment);
-    let message = format!("the log is damaged: file {file}, position {position}: {reason}; restore the data folder from a backup");
+    let message =
+        format!("the log is damaged: file {file}, position {position}: {reason}; restore the data folder from a backup");
     StoreError::not_done(StoreErrorKind::Damaged, message)
 }

@@ -22,7 +22,7 @@ use settee_core::time::Instant;
 
 use super::GROUP_MAX_BYTES;
 use super::index::Index;
-use super::layout::{BadSegment, GROUP_HEADER, GroupHeader, SECTOR, SegmentHeader, is_whole, sectors};
+use super::layout::{BadSegment, GROUP_HEADER, GroupHeader, SECTOR, SegmentHeader, is_padding, is_whole};
 use super::segment::{Begun, Segment, Window, discard_next, firsts, is_zero, name_of, write_zeroes};
 use super::writer::Writer;
 use crate::embedded::Folder;
@@ -108,7 +108,7 @@ impl Scan {
         let entries = group.get(GROUP_HEADER..).unwrap_or_default();
         let applied = self.index.apply(segment.first, self.position + GROUP_HEADER as u64, entries);
         applied.map_err(|reason| damaged(segment.first, self.position, &reason))?;
-        let next = self.position + sectors(group.len());
+        let next = self.position + group.len() as u64;
         self.last = Some((self.position, group));
         (self.position, self.sequence, self.chain) = (next, self.sequence + 1, header.crc);
         Ok(true)
@@ -154,7 +154,8 @@ impl Scan {
         }
         segment.file.sync().map_err(|error| failed("sync the last segment of the log", &error))?;
         let end = Begun { segment, position: self.position, sequence: self.sequence, chain: self.chain };
-        Ok((self.index, Writer::new(folder, segment_bytes, end)))
+        let is_sealed = self.last.is_none_or(|(_, group)| is_padding(group.get(GROUP_HEADER..).unwrap_or_default()));
+        Ok((self.index, Writer::new(folder, segment_bytes, end, is_sealed)))
     }
 }
 
@@ -163,7 +164,8 @@ fn group_at(segment: &SegmentHeader, window: &mut Window<'_>, position: u64) -> 
     let Some(header) = window.get(position, GROUP_HEADER)?.and_then(|bytes| GroupHeader::decode(&bytes)) else { return Ok(None) };
     let place = header.place;
     let is_here = place.log == segment.log && place.segment == segment.first && place.position == position;
-    if !is_here || header.body > GROUP_MAX_BYTES {
+    let is_sectors = ((GROUP_HEADER + header.body) as u64).is_multiple_of(SECTOR);
+    if !is_here || !is_sectors || header.body > GROUP_MAX_BYTES {
         return Ok(None);
     }
     let group = window.get(position, GROUP_HEADER + header.body)?;
@@ -172,12 +174,14 @@ fn group_at(segment: &SegmentHeader, window: &mut Window<'_>, position: u64) -> 
 
 fn damaged(segment: u64, position: u64, reason: &str) -> StoreError {
     let file = name_of(segment);
-    let message = format!("the log is damaged: file {file}, position {position}: {reason}; restore the data folder from a backup");
+    let message =
+        format!("the log is damaged: file {file}, position {position}: {reason}; restore the data folder from a backup");
     StoreError::not_done(StoreErrorKind::Damaged, message)
 }
 
 fn newer(segment: u64, version: u32) -> StoreError {
     let file = name_of(segment);
-    let message = format!("the log was written by a newer version: file {file} has format {version}; run that version, or a later one");
+    let message =
+        format!("the log was written by a newer version: file {file} has format {version}; run that version, or a later one");
     StoreError::not_done(StoreErrorKind::Newer, message)
 }

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use settee_core::port::{Disk, DiskFile};
 
-use super::layout::{Entry, Place, SECTOR, SegmentHeader, encode_group, group_size, sectors};
+use super::entry::Entry;
+use super::layout::{Place, SECTOR, SegmentHeader, encode_group, group_size, sectors};
 
 /// The file in which the next segment is prepared.
 pub(super) const NEXT: &str = "log-next.tmp";

@@ -9,8 +9,10 @@ use std::io;
 use bytes::Bytes;
 use settee_core::port::{StoreError, StoreErrorKind};
 
+use super::GROUP_MAX_BYTES;
+use super::entry::Entry;
 use super::index::Index;
-use super::layout::{Entry, GROUP_HEADER, Place, encode_group, group_size, sectors};
+use super::layout::{GROUP_HEADER, Place, encode_group, group_size, sectors};
 use super::segment::{self, Begin, Begun, Segment};
 use crate::embedded::Folder;
 use crate::embedded::folder::failed;
@@ -20,6 +22,8 @@ pub(super) struct Writer {
     folder: Folder,
     segment_bytes: u64,
     end: Begun,
+    /// Whether the last group is empty: it then proves that those before it were durable, and is no loss itself.
+    is_sealed: bool,
 }
 
 /// A group that is durable.
@@ -43,8 +47,8 @@ pub(super) enum Failure {
 
 impl Writer {
     /// Goes on at `end`.
-    pub(super) fn new(folder: Folder, segment_bytes: u64, end: Begun) -> Self {
-        Self { folder, segment_bytes, end }
+    pub(super) fn new(folder: Folder, segment_bytes: u64, end: Begun, is_sealed: bool) -> Self {
+        Self { folder, segment_bytes, end, is_sealed }
     }
 
     /// Makes the first segment of a new log.
@@ -55,12 +59,17 @@ impl Writer {
         let end = begun.map_err(|error| failed("make the first segment of the log", &error))?;
         let mut index = Index::default();
         index.add_segment(&end.segment);
-        Ok((index, Self::new(folder, segment_bytes, end)))
+        Ok((index, Self::new(folder, segment_bytes, end, true)))
     }
 
     /// Whether a group of `entries` goes into the present segment; else the next one is begun for it.
     pub(super) fn fits(&self, entries: &[Entry]) -> bool {
         self.end.position + sectors(group_size(entries)) <= self.end.segment.header.length
+    }
+
+    /// Whether an empty group should be put behind the last one, and there is room for it.
+    pub(super) fn wants_seal(&self) -> bool {
+        !self.is_sealed && self.fits(&[])
     }
 
     /// Whether more than half of the present segment is used, so that the next one should be prepared.
@@ -70,12 +79,19 @@ impl Writer {
 
     /// What prepares the next segment: run it beside the writer, but not during a commit that begins a segment.
     pub(super) fn preparation(&self) -> impl FnOnce() -> io::Result<()> + Send + 'static {
-        let (disk, length) = (self.folder.disk().clone(), segment::length_for(self.segment_bytes, &[], 0));
-        move || segment::prepare(&*disk, length)
+        // It holds the folder too: a next opener must not meet it at work.
+        let (folder, length) = (self.folder.clone(), segment::length_for(self.segment_bytes, &[], 0));
+        move || segment::prepare(&**folder.disk(), length)
     }
 
     /// Puts a group on the disk, in a new segment that begins with `streams` if it does not fit into the present one.
     pub(super) fn commit(&mut self, entries: &[Entry], streams: &[Entry], is_prepared: bool) -> Result<Written, Failure> {
+        let size = group_size(entries);
+        if size > GROUP_MAX_BYTES {
+            let message =
+                format!("a group of {size} bytes is over the limit of {GROUP_MAX_BYTES}, and would not be believed when read");
+            return Err(Failure::Refused(StoreError::not_done(StoreErrorKind::Limit, message)));
+        }
         let begun = match self.fits(entries) {
             true => None,
             false => Some(self.begin_segment(entries, streams, is_prepared)?),
@@ -85,7 +101,9 @@ impl Writer {
         file.write_at(self.end.position, &group).map_err(|error| self.cut(&group, &error))?;
         file.sync().map_err(|error| poisoned("sync the log", &error))?;
         let position = self.end.position + GROUP_HEADER as u64;
-        let entries = group.slice(GROUP_HEADER..group_size(entries));
+        let is_sealed = entries.is_empty();
+        let entries = group.slice(GROUP_HEADER..);
+        self.is_sealed = is_sealed;
         self.end.pass(group.len() as u64, crc);
         Ok(Written { begun, segment: self.end.segment.header.first, position, entries })
     }
@@ -132,6 +150,8 @@ impl Writer {
 }
 
 fn poisoned(attempt: &str, error: &io::Error) -> Failure {
-    let message = format!("could not {attempt}: {error}; what is on the disk is not known, so the log has stopped: check the disk, then restart");
+    let message = format!(
+        "could not {attempt}: {error}; what is on the disk is not known, so the log has stopped: check the disk, then restart"
+    );
     Failure::Poisoned(StoreError::unknown(StoreErrorKind::Poisoned, message))
 }

@@ -1,0 +1,236 @@
+//! A circuit breaker that cannot get stuck.
+//!
+//! ```text
+//!            enough calls and too many failures
+//!   Closed --------------------------------------> Open(until)
+//!     ^                                               | time is up
+//!     | enough probes succeeded                       v
+//!     +---------------------------------------- HalfOpen(probes)
+//!                        a probe failed, or was lost: Open, twice as long
+//! ```
+//! Every probe is a lease: one that never reports back counts as failed when its time is up, so a lost probe cannot keep the
+//! breaker half-open for ever, which is the most reported fault of others.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Instant;
+
+/// Buckets of the window: failures age out a tenth of the window at a time.
+const BUCKETS: usize = 10;
+
+/// The longest that a breaker stays open.
+const LONGEST_OPEN: Duration = Duration::from_secs(60);
+
+/// How a breaker decides.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BreakerOptions {
+    /// The window that is judged, in milliseconds. Default 10,000.
+    pub window_ms: u64,
+    /// Calls in the window before anything is judged. Default 20.
+    pub min_calls: u32,
+    /// The share of failures that opens it. Default 0.5.
+    pub failure_ratio: f64,
+    /// How long it stays open the first time, in milliseconds; doubled each time a probe fails, up to a minute. Default 5,000.
+    pub open_ms: u64,
+    /// Probes that may be under way while half-open. Default 3.
+    pub probes: u32,
+    /// Probes that must succeed to close it. Default 5.
+    pub successes: u32,
+    /// How long a probe may take before it counts as failed, in milliseconds. Default 3,000.
+    pub probe_ms: u64,
+}
+
+impl Default for BreakerOptions {
+    fn default() -> Self {
+        Self { window_ms: 10_000, min_calls: 20, failure_ratio: 0.5, open_ms: 5_000, probes: 3, successes: 5, probe_ms: 3_000 }
+    }
+}
+
+/// A breaker: data and transitions; its user holds the lock.
+#[derive(Debug)]
+pub struct Breaker {
+    options: BreakerOptions,
+    state: State,
+    window: Window,
+    /// Counts the states that were entered: a report of a call of an earlier state changes nothing.
+    round: u64,
+    opened_in_a_row: u32,
+}
+
+#[derive(Debug)]
+enum State {
+    Closed,
+    Open { until: Instant },
+    HalfOpen { probes: Vec<Instant>, succeeded: u32 },
+}
+
+/// What a breaker is doing, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerState {
+    /// Calls pass.
+    Closed,
+    /// Calls are refused.
+    Open,
+    /// A few calls pass as probes.
+    HalfOpen,
+}
+
+/// The right to make one call; report how it ended with [`Breaker::ended`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admission {
+    round: u64,
+    lease: Option<Instant>,
+}
+
+impl Breaker {
+    /// A closed breaker.
+    #[must_use]
+    pub fn new(options: BreakerOptions, now: Instant) -> Self {
+        let window = Window::new(Duration::from_millis(options.window_ms.max(1)), now);
+        Self { options, state: State::Closed, window, round: 0, opened_in_a_row: 0 }
+    }
+
+    /// What it is doing.
+    #[must_use]
+    pub fn state(&self) -> BreakerState {
+        match self.state {
+            State::Closed => BreakerState::Closed,
+            State::Open { .. } => BreakerState::Open,
+            State::HalfOpen { .. } => BreakerState::HalfOpen,
+        }
+    }
+
+    /// Lets a call through.
+    ///
+    /// # Errors
+    /// How long to wait until one could pass.
+    pub fn admit(&mut self, now: Instant) -> Result<Admission, Duration> {
+        if matches!(&self.state, State::Open { until } if *until <= now) {
+            self.enter(State::HalfOpen { probes: Vec::new(), succeeded: 0 });
+        }
+        if self.a_probe_was_lost(now) {
+            self.open(now);
+        }
+        let round = self.round;
+        match &mut self.state {
+            State::Closed => Ok(Admission { round, lease: None }),
+            State::Open { until } => Err(*until - now),
+            State::HalfOpen { probes, .. } => {
+                let lease = now + Duration::from_millis(self.options.probe_ms);
+                if probes.len() >= usize::try_from(self.options.probes.max(1)).unwrap_or(1) {
+                    let first = probes.iter().min().copied().unwrap_or(lease);
+                    return Err(first.saturating_duration_since(now));
+                }
+                probes.push(lease);
+                Ok(Admission { round, lease: Some(lease) })
+            }
+        }
+    }
+
+    /// Notes how an admitted call ended.
+    pub fn ended(&mut self, admission: Admission, success: bool, now: Instant) {
+        if admission.round != self.round {
+            return;
+        }
+        match (&mut self.state, admission.lease) {
+            (State::Closed, _) => {
+                self.window.count(success, now);
+                if self.window.is_bad(&self.options) {
+                    self.open(now);
+                }
+            }
+            (State::HalfOpen { probes, succeeded }, Some(lease)) => {
+                if let Some(position) = probes.iter().position(|probe| *probe == lease) {
+                    probes.swap_remove(position);
+                }
+                if !success || lease <= now {
+                    return self.open(now);
+                }
+                *succeeded += 1;
+                if *succeeded >= self.options.successes.max(1) {
+                    self.close(now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn a_probe_was_lost(&self, now: Instant) -> bool {
+        matches!(&self.state, State::HalfOpen { probes, .. } if probes.iter().any(|lease| *lease <= now))
+    }
+
+    fn open(&mut self, now: Instant) {
+        let doubled = 1_u32.checked_shl(self.opened_in_a_row).unwrap_or(u32::MAX);
+        let time = Duration::from_millis(self.options.open_ms).saturating_mul(doubled).min(LONGEST_OPEN);
+        self.opened_in_a_row += 1;
+        self.enter(State::Open { until: now + time });
+    }
+
+    fn close(&mut self, now: Instant) {
+        self.opened_in_a_row = 0;
+        self.window = Window::new(self.window.length, now);
+        self.enter(State::Closed);
+    }
+
+    fn enter(&mut self, state: State) {
+        self.state = state;
+        self.round += 1;
+    }
+}
+
+/// Calls and failures of the last while, in buckets that age out one by one.
+#[derive(Debug)]
+struct Window {
+    length: Duration,
+    buckets: [Bucket; BUCKETS],
+    start: Instant,
+    newest: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Bucket {
+    calls: u32,
+    failures: u32,
+}
+
+impl Window {
+    fn new(length: Duration, now: Instant) -> Self {
+        Self { length, buckets: [Bucket::default(); BUCKETS], start: now, newest: 0 }
+    }
+
+    fn count(&mut self, success: bool, now: Instant) {
+        self.age(now);
+        let bucket = &mut self.buckets[slot(self.newest)];
+        bucket.calls = bucket.calls.saturating_add(1);
+        bucket.failures = bucket.failures.saturating_add(u32::from(!success));
+    }
+
+    fn age(&mut self, now: Instant) {
+        let step = (self.length / u32::try_from(BUCKETS).unwrap_or(1)).max(Duration::from_nanos(1));
+        let passed = now.saturating_duration_since(self.start).as_nanos() / step.as_nanos();
+        let current = u64::try_from(passed).unwrap_or(u64::MAX);
+        let stale = current.saturating_sub(self.newest).min(BUCKETS as u64);
+        for behind in 0..stale {
+            self.buckets[slot(current - behind)] = Bucket::default();
+        }
+        self.newest = self.newest.max(current);
+    }
+
+    fn is_bad(&self, options: &BreakerOptions) -> bool {
+        let calls: u32 = self.buckets.iter().map(|bucket| bucket.calls).sum();
+        let failures: u32 = self.buckets.iter().map(|bucket| bucket.failures).sum();
+        calls >= options.min_calls.max(1) && f64::from(failures) >= f64::from(calls) * options.failure_ratio
+    }
+}
+
+fn slot(bucket: u64) -> usize {
+    usize::try_from(bucket % BUCKETS as u64).unwrap_or(0)
+}
+
+#[cfg(test)]
+#[path = "breaker_test.rs"]
+mod tests;

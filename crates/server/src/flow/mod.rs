@@ -1,0 +1,163 @@
+//! Keeps flow rules: durable, replaced only by someone who saw the present ones, pushed to whoever follows.
+
+mod record;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use settee::flow::control::FlowControl;
+use settee::flow::RuleSet;
+use settee::{Reply, Updates, rpc};
+use settee_core::error::{ErrorKind, codes};
+use settee_core::id::ShardId;
+use settee_core::port::{Kv, Range};
+use settee_core::{Error, env};
+use tokio::sync::watch;
+
+use self::record::StoredRules;
+use crate::record::{decode, encode};
+use crate::shard::{Change, Shards, key, prefix};
+
+/// Where rules lie.
+const COMPONENT: &str = "flow";
+
+/// Applications that may have rules or followers: rules live in memory.
+const APPLICATIONS: usize = 10_000;
+
+/// Sets of one page at load.
+const PAGE: usize = 256;
+
+/// The keeper of the rules. Cheap to clone.
+#[derive(Clone)]
+pub struct FlowRules(Arc<Inner>);
+
+struct Inner {
+    shards: Shards,
+    applications: Mutex<BTreeMap<String, watch::Sender<RuleSet>>>,
+}
+
+impl FlowRules {
+    /// Loads every rule of the store.
+    ///
+    /// # Errors
+    /// What the store reports, and `Damaged` or `Unsupported` for rules that cannot be read.
+    pub async fn load(kv: &dyn Kv, shards: Shards) -> Result<Self, Error> {
+        let mut applications = BTreeMap::new();
+        for shard in ShardId::all() {
+            let mut range = Range::prefix(&prefix(COMPONENT, shard), PAGE);
+            loop {
+                let page = kv.range(range.clone()).await?;
+                for (_, stored) in &page.entries {
+                    let stored: StoredRules = decode(&stored.value)?;
+                    applications.insert(stored.application, watch::Sender::new(stored.rules));
+                }
+                match page.entries.last() {
+                    Some((last, _)) if page.more => range = range.behind(last),
+                    _ => break,
+                }
+            }
+        }
+        Ok(Self(Arc::new(Inner { shards, applications: Mutex::new(applications) })))
+    }
+
+    fn subscribe(&self, application: &str) -> Result<watch::Receiver<RuleSet>, Error> {
+        let mut applications = self.0.applications.lock();
+        if !applications.contains_key(application) && applications.len() >= APPLICATIONS {
+            let message = format!("follow flow rules: {APPLICATIONS} applications are followed already");
+            return Err(Error::new(ErrorKind::Limited, codes::BAD_RULE, message));
+        }
+        Ok(applications.entry(application.to_owned()).or_default().subscribe())
+    }
+}
+
+impl FlowControl for FlowRules {
+    async fn follow(&self, application: String) -> Reply<Updates<RuleSet>> {
+        let mut rules = self.subscribe(&application)?;
+        let (sender, updates) = rpc::updates(1);
+        env::spawn(async move {
+            rules.mark_changed();
+            loop {
+                tokio::select! {
+                    changed = rules.changed() => if changed.is_err() { return },
+                    () = sender.closed() => return,
+                }
+                let newest = rules.borrow_and_update().clone();
+                if sender.send(newest).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(updates)
+    }
+
+    async fn put(&self, application: String, rules: RuleSet) -> Reply<RuleSet> {
+        rules.check().map_err(|error| Error::new(ErrorKind::Invalid, codes::BAD_RULE, format!("put flow rules: {error}")))?;
+        let present = self.subscribe(&application)?;
+        let shard = ShardId::of(application.as_bytes());
+        let next = RuleSet { generation: rules.generation + 1, ..rules };
+        let ticket = {
+            let applications = self.0.applications.lock();
+            let seen = present.borrow().clone();
+            if seen.generation != rules.generation && seen != next {
+                return Err(stale(&application, seen.generation, rules.generation))?;
+            }
+            let stored = StoredRules { application: application.clone(), rules: next.clone() };
+            let ticket = self.0.shards.submit(shard, Change::put(key(COMPONENT, shard, application.as_bytes()), encode(&stored)));
+            drop(applications);
+            ticket
+        };
+        ticket.committed().await?;
+        // Followers see rules only once they are durable; of two puts the later generation stays.
+        if let Some(sender) = self.0.applications.lock().get(&application) {
+            sender.send_if_modified(|rules| rules.generation < next.generation && { *rules = next.clone(); true });
+        }
+        Ok(next)
+    }
+
+    async fn rules(&self, application: String) -> Reply<RuleSet> {
+        Ok(self.0.applications.lock().get(&application).map(|rules| rules.borrow().clone()).unwrap_or_default())
+    }
+}
+
+fn stale(application: &str, present: u64, seen: u64) -> Error {
+    let message = format!("put flow rules of {application}: they are at generation {present}, yours were read at {seen}; read them again");
+    Error::new(ErrorKind::Conflict, codes::BAD_RULE, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use settee::flow::{Limit, Mode, Rule};
+    use settee_engines::memory::MemoryKv;
+
+    use super::*;
+
+    fn rules(generation: u64) -> RuleSet {
+        let limit = Limit::Concurrency { calls: 8 };
+        let rule = Rule { name: "few".into(), service: "pay.Payment".into(), method: None, limit, mode: Mode::Enforce };
+        RuleSet { generation, rules: vec![rule] }
+    }
+
+    #[tokio::test]
+    async fn rules_survive_a_restart_and_reach_followers() {
+        let kv = Arc::new(MemoryKv::new());
+        let keeper = FlowRules::load(&*kv, Shards::open(kv.clone()).await.unwrap()).await.unwrap();
+        let mut updates = keeper.follow("payment".into()).await.unwrap();
+        assert_eq!(updates.next().await.unwrap().unwrap().generation, 0);
+        keeper.put("payment".into(), rules(0)).await.unwrap();
+        assert_eq!(updates.next().await.unwrap().unwrap().generation, 1);
+        let restarted = FlowRules::load(&*kv, Shards::open(kv.clone()).await.unwrap()).await.unwrap();
+        assert_eq!(restarted.rules("payment".into()).await.unwrap(), RuleSet { generation: 1, ..rules(0) });
+    }
+
+    #[tokio::test]
+    async fn a_change_based_on_stale_rules_is_refused() {
+        let kv = Arc::new(MemoryKv::new());
+        let keeper = FlowRules::load(&*kv, Shards::open(kv.clone()).await.unwrap()).await.unwrap();
+        keeper.put("payment".into(), rules(0)).await.unwrap();
+        let mut other = rules(0);
+        other.rules.clear();
+        let error = Error::from(keeper.put("payment".into(), other).await.unwrap_err());
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+    }
+}

@@ -1,0 +1,230 @@
+//! The owner of one partition: the rule, the requests that wait for it, and the one task that talks to the log.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use settee_core::error::{Certainty, ErrorKind, codes};
+use settee_core::id::{FencingToken, Offset};
+use settee_core::mq::partition::{Effect, Event, Partition, Refusal, RequestId};
+use settee_core::mq::{Record, StoredMessage, Submission};
+use settee_core::port::{Append, Log, ReadLimit, StoreError};
+use settee_core::{Error, env};
+use tokio::sync::{Notify, oneshot, watch};
+
+use super::name::PartitionName;
+
+/// Records and bytes that are read at once: a few milliseconds of work, so that other partitions get their turn.
+pub(super) const PAGE: ReadLimit = ReadLimit { records: 512, bytes: 2 << 20 };
+
+/// The first and the longest wait before the log is tried again.
+const RETRY_FIRST: Duration = Duration::from_millis(20);
+const RETRY_LAST: Duration = Duration::from_secs(1);
+
+/// How long the log may be silent before its answer counts as unknown: longer than a disk stalls, short enough to start anew.
+/// What lands later finds another tail.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// One result for each message of a request.
+type Results = Vec<Result<Offset, Refusal>>;
+
+/// A partition that this server owns.
+pub(super) struct PartitionOwner {
+    pub(super) name: PartitionName,
+    log: Arc<dyn Log>,
+    state: Mutex<State>,
+    work: Notify,
+    /// The position below which the log may be read by groups.
+    confirmed: watch::Sender<Offset>,
+}
+
+struct State {
+    rule: Partition,
+    /// What the task does next; the rule never wants two things at a time.
+    next: Option<Effect>,
+    answers: BTreeMap<RequestId, oneshot::Sender<Results>>,
+    requests: u64,
+}
+
+impl PartitionOwner {
+    /// A partition whose [`PartitionOwner::run`] must be started.
+    pub(super) fn new(name: PartitionName, log: Arc<dyn Log>, owner: FencingToken) -> Self {
+        let (rule, first) = Partition::take_over(owner);
+        let state = State { rule, next: Some(first), answers: BTreeMap::new(), requests: 0 };
+        Self { name, log, state: Mutex::new(state), work: Notify::new(), confirmed: watch::Sender::new(Offset(0)) }
+    }
+
+    /// Stores messages: one offset for each, in order.
+    ///
+    /// # Cancel safety
+    /// Dropped, they may be stored all the same.
+    pub(super) async fn publish(&self, messages: Vec<Submission>) -> Result<Vec<Offset>, Error> {
+        let results = self.queue(messages).await.map_err(|_| stopped())?;
+        // One that is known to have failed must not hide one whose outcome is unknown.
+        let unknown = results.iter().any(|result| matches!(result, Ok(_) | Err(Refusal::Forgotten)));
+        results.into_iter().collect::<Result<_, _>>().map_err(|refusal| {
+            let error = Error::from(refusal);
+            if unknown { error.unknown() } else { error }
+        })
+    }
+
+    fn queue(&self, messages: Vec<Submission>) -> oneshot::Receiver<Results> {
+        let (answer, answered) = oneshot::channel();
+        let mut state = self.state.lock();
+        state.requests += 1;
+        let request = RequestId(state.requests);
+        state.answers.insert(request, answer);
+        self.apply(&mut state, Event::Publish { request, messages });
+        answered
+    }
+
+    fn apply(&self, state: &mut State, event: Event) {
+        for effect in state.rule.apply(event) {
+            match effect {
+                Effect::Answer { request, results } => {
+                    let answer = state.answers.remove(&request);
+                    let _the_caller_may_have_left = answer.map(|answer| answer.send(results));
+                }
+                Effect::Park(why) => tracing::error!(stream = %self.name.stream, why, "the partition is parked"),
+                effect => {
+                    state.next = Some(effect);
+                    self.work.notify_one();
+                }
+            }
+        }
+        let confirmed = state.rule.confirmed();
+        self.confirmed.send_if_modified(|known| std::mem::replace(known, confirmed) != confirmed);
+    }
+
+    /// Talks to the log for ever.
+    pub(super) async fn run(self: Arc<Self>) {
+        let mut wait = RETRY_FIRST;
+        loop {
+            let next = self.state.lock().next.take();
+            let Some(effect) = next else {
+                self.work.notified().await;
+                continue;
+            };
+            let is_retry = matches!(effect, Effect::RetryLater);
+            if is_retry {
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(RETRY_LAST);
+            }
+            let event = self.perform(effect).await;
+            if matches!(event, Event::Answered(_)) {
+                wait = RETRY_FIRST;
+            }
+            self.apply(&mut self.state.lock(), event);
+        }
+    }
+
+    async fn perform(&self, effect: Effect) -> Event {
+        match tokio::time::timeout(ANSWER_WITHIN, self.ask_log(effect)).await {
+            Ok(event) => event,
+            Err(_) => {
+                tracing::warn!(stream = %self.name.stream, "the log is silent");
+                Event::Failed(Certainty::Unknown)
+            }
+        }
+    }
+
+    async fn ask_log(&self, effect: Effect) -> Event {
+        match effect {
+            Effect::Read(position) => self.read_for_rule(position).await,
+            Effect::Append { expected_tail, records } => self.append(expected_tail, &records).await,
+            Effect::RetryLater | Effect::Answer { .. } | Effect::Park(_) => Event::Retry,
+        }
+    }
+
+    async fn append(&self, expected_tail: Offset, records: &[Record]) -> Event {
+        let Ok(batch) = records.iter().map(Record::encode).collect() else {
+            return Event::Failed(Certainty::NotDone);
+        };
+        let append = Append { stream: self.name.stream.clone(), batch, expected_tail: Some(expected_tail) };
+        match self.log.append(append).await {
+            Ok(appended) => Event::Answered(appended),
+            Err(error) => self.failed("append", &error),
+        }
+    }
+
+    async fn read_for_rule(&self, position: Offset) -> Event {
+        let records = match self.log.read(&self.name.stream, position, PAGE).await {
+            Ok(records) => records,
+            Err(error) => return self.failed("read", &error),
+        };
+        if !records.is_empty() {
+            let decoded = records.iter().map(|record| Record::decode(&record.payload).map(|decoded| (record.offset, decoded)));
+            return match decoded.collect() {
+                Ok(records) => Event::Read { records, end: None },
+                Err(error) => self.unreadable(&error),
+            };
+        }
+        match self.log.tail(&self.name.stream).await {
+            Ok(tail) => Event::Read { records: Vec::new(), end: Some(tail).filter(|tail| *tail <= position) },
+            Err(error) => self.failed("read the tail", &error),
+        }
+    }
+
+    fn failed(&self, what: &str, error: &StoreError) -> Event {
+        tracing::warn!(stream = %self.name.stream, what, %error, "the log failed");
+        Event::Failed(error.certainty())
+    }
+
+    fn unreadable(&self, error: &Error) -> Event {
+        tracing::error!(stream = %self.name.stream, %error, "a record of the log cannot be read");
+        Event::Unreadable
+    }
+
+    /// The messages from `position` on, and the position behind what was read. Only final records are read.
+    pub(super) async fn read(&self, position: Offset, limit: ReadLimit) -> Result<Vec<(Offset, Record)>, Error> {
+        let confirmed = *self.confirmed.borrow();
+        let records = self.log.read(&self.name.stream, position, limit).await?;
+        let is_final = |record: &&settee_core::port::Record| record.offset < confirmed;
+        records.iter().filter(is_final).map(|record| Ok((record.offset, Record::decode(&record.payload)?))).collect()
+    }
+
+    /// The message that lies at `position`.
+    pub(super) async fn read_one(&self, position: Offset) -> Result<Option<StoredMessage>, Error> {
+        let records = self.read(position, ReadLimit { records: 1, ..PAGE }).await?;
+        let found = records.into_iter().find(|(at, _)| *at == position);
+        Ok(found.and_then(|(_, record)| match record {
+            Record::Message { stored, .. } => Some(stored),
+            Record::Barrier { .. } => None,
+        }))
+    }
+
+    /// The position below which the log may be read, as it grows.
+    pub(super) fn confirmed(&self) -> watch::Receiver<Offset> {
+        self.confirmed.subscribe()
+    }
+
+    /// The offset of the next message.
+    pub(super) fn next(&self) -> Offset {
+        self.state.lock().rule.next()
+    }
+
+    /// Whether the partition waits for an operator.
+    pub(super) fn is_parked(&self) -> bool {
+        self.state.lock().rule.is_parked()
+    }
+
+    /// The log's tail, for the check at load.
+    pub(super) async fn tail(&self) -> Result<Offset, Error> {
+        Ok(self.log.tail(&self.name.stream).await?)
+    }
+}
+
+/// Starts the task of a partition.
+pub(super) fn start(partition: &Arc<PartitionOwner>, shards: &crate::shard::Shards) {
+    crate::shard::spawn_owned(shards, partition.clone().run());
+}
+
+fn stopped() -> Error {
+    Error::new(ErrorKind::Closed, codes::DRAINING, "publish: the broker stops").unknown()
+}
+
+/// The reading of `env` that messages are stamped with.
+pub(super) fn now() -> settee_core::Timestamp {
+    env::wall_clock()
+}

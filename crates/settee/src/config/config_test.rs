@@ -1,0 +1,52 @@
+use std::path::Path;
+
+use serde::Deserialize;
+use settee_core::error::codes;
+
+use super::*;
+
+#[derive(Debug, Default, Deserialize, PartialEq)]
+#[serde(default)]
+struct Account {
+    database: String,
+    retries: u32,
+}
+
+fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+#[test]
+fn a_later_layer_wins_and_says_where_it_came_from() {
+    let file = "database = \"file\"\nretries = 1\n[settee]\nweight = 5\n";
+    let layers = Layers::new()
+        .with_file(Path::new("account.toml"), file)
+        .unwrap()
+        .with_environment::<Account>("account", environment(&[("ACCOUNT_RETRIES", "2"), ("ACCOUNT_UNRELATED", "x"), ("SETTEE_WEIGHT", "7")]))
+        .with_flag("database=flag")
+        .unwrap();
+    let (settings, account) = layers.read::<Account>().unwrap();
+    assert_eq!(account, Account { database: "flag".into(), retries: 2 });
+    assert_eq!(settings.weight, 7);
+    assert_eq!(layers.sources()["settee.weight"], Source::Environment("SETTEE_WEIGHT".into()));
+}
+
+#[test]
+fn a_typo_names_its_place_and_the_nearest_key() {
+    let layers = Layers::new().with_file(Path::new("account.toml"), "databse = \"x\"").unwrap();
+    let error = layers.read::<Account>().unwrap_err();
+    assert_eq!(error.code(), &codes::UNKNOWN_KEY);
+    assert_eq!(error.message(), "read the configuration: unknown key `databse` in account.toml; did you mean `database`?");
+    let layers = Layers::new().with_environment::<Account>("account", environment(&[("SETTEE_LISTN", "127.0.0.1:1")]));
+    let message = layers.read::<Account>().unwrap_err().to_string();
+    assert!(message.contains("`settee.listn` from the environment variable SETTEE_LISTN; did you mean `listen`?"), "{message}");
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_refused() {
+    let error = Layers::new().with_flag("retries=many").unwrap().read::<Account>().unwrap_err();
+    assert_eq!(error.code(), &codes::BAD_VALUE);
+    assert!(Layers::new().with_flag("retries").is_err());
+    let (settings, _) = Layers::new().with_flag("settee.share=2/2").unwrap().read::<Account>().unwrap();
+    assert!(settings.parsed_share().is_err());
+}

@@ -1,0 +1,170 @@
+//! Stacking the layers, and errors that say which layer was wrong.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use settee_core::Error;
+use settee_core::error::{ErrorKind, codes};
+use toml::{Table, Value};
+
+use super::names::{fields_of, nearest};
+use super::settings::Settings;
+
+/// The table of settee's own settings.
+const SETTEE: &str = "settee";
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A file.
+    File(PathBuf),
+    /// An environment variable.
+    Environment(String),
+    /// `--set`.
+    Flag,
+}
+
+/// The layers of one process, lowest first.
+#[derive(Clone, Debug, Default)]
+pub struct Layers {
+    values: Table,
+    sources: BTreeMap<String, Source>,
+}
+
+impl Layers {
+    /// Only defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the text of the TOML file at `path`.
+    ///
+    /// # Errors
+    /// `Invalid` (`APP0002`) when it is not TOML, with the place.
+    pub fn with_file(mut self, path: &Path, text: &str) -> Result<Self, Error> {
+        let table: Table = text.parse().map_err(|error: toml::de::Error| {
+            let message = format!("read {}: {}", path.display(), error.to_string().trim_end());
+            Error::new(ErrorKind::Invalid, codes::BAD_VALUE, message)
+        })?;
+        for (key, value) in table {
+            self.put(&[&key], value, &Source::File(path.to_owned()));
+        }
+        Ok(self)
+    }
+
+    /// Adds what the environment says: `SETTEE_X` for `settee.x`, `APPLICATION_X` for `x`. Of the application's own names only
+    /// those count that `C` has, because other programs may use the same prefix.
+    #[must_use]
+    pub fn with_environment<C: DeserializeOwned>(mut self, application: &str, variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        let own = format!("{}_", application.to_uppercase().replace('-', "_"));
+        let known = fields_of::<C>().unwrap_or_default();
+        for (name, text) in variables {
+            let source = Source::Environment(name.clone());
+            if let Some(key) = name.strip_prefix("SETTEE_") {
+                self.put(&[SETTEE, &key.to_lowercase()], guess(&text), &source);
+            } else if let Some(key) = name.strip_prefix(&own).map(str::to_lowercase)
+                && known.contains(&&*key)
+            {
+                self.put(&[&key], guess(&text), &source);
+            }
+        }
+        self
+    }
+
+    /// Adds one `key=value` of a `--set` flag; dots in the key go into tables.
+    ///
+    /// # Errors
+    /// `Invalid` (`APP0002`) when there is no `=`.
+    pub fn with_flag(mut self, assignment: &str) -> Result<Self, Error> {
+        let Some((key, text)) = assignment.split_once('=') else {
+            return Err(bad_value("--set", assignment, "expected `key=value`"));
+        };
+        let path: Vec<_> = key.trim().split('.').collect();
+        self.put(&path, guess(text.trim()), &Source::Flag);
+        Ok(self)
+    }
+
+    /// Where each key that is set came from.
+    #[must_use]
+    pub fn sources(&self) -> &BTreeMap<String, Source> {
+        &self.sources
+    }
+
+    /// settee's settings and the application's own.
+    ///
+    /// # Errors
+    /// `Invalid`: `APP0001` for a key that nobody knows, with the nearest that exists; `APP0002` for a value that cannot be read.
+    pub fn read<C: DeserializeOwned>(&self) -> Result<(Settings, C), Error> {
+        let mut own = self.values.clone();
+        let settee = match own.remove(SETTEE) {
+            None => Table::new(),
+            Some(Value::Table(table)) => table,
+            Some(other) => return Err(bad_value(SETTEE, other.type_str(), "expected a table")),
+        };
+        let settings = self.part::<Settings>(settee, &format!("{SETTEE}."))?;
+        Ok((settings, self.part(own, "")?))
+    }
+
+    fn part<T: DeserializeOwned>(&self, table: Table, prefix: &str) -> Result<T, Error> {
+        if let Some(known) = fields_of::<T>()
+            && let Some(unknown) = table.keys().find(|key| !known.contains(&key.as_str()))
+        {
+            return Err(self.unknown_key(&format!("{prefix}{unknown}"), unknown, known));
+        }
+        Value::Table(table).try_into().map_err(|error: toml::de::Error| {
+            let message = format!("read the configuration: {}", error.to_string().trim_end().replace('\n', " "));
+            Error::new(ErrorKind::Invalid, codes::BAD_VALUE, message)
+        })
+    }
+
+    fn unknown_key(&self, full: &str, unknown: &str, known: &[&str]) -> Error {
+        let from = match self.sources.get(full) {
+            Some(Source::File(path)) => format!(" in {}", path.display()),
+            Some(Source::Environment(name)) => format!(" from the environment variable {name}"),
+            Some(Source::Flag) => " from --set".to_owned(),
+            None => String::new(),
+        };
+        let hint = match nearest(unknown, known.iter().copied()) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None if known.is_empty() => "there are no keys here".to_owned(),
+            None => format!("known are {}", known.join(", ")),
+        };
+        Error::new(ErrorKind::Invalid, codes::UNKNOWN_KEY, format!("read the configuration: unknown key `{full}`{from}; {hint}"))
+    }
+
+    fn put(&mut self, path: &[&str], value: Value, source: &Source) {
+        if let Value::Table(table) = value {
+            for (key, value) in table {
+                self.put(&[path, &[&key]].concat(), value, source);
+            }
+            return;
+        }
+        let Some((last, tables)) = path.split_last() else { return };
+        let mut place = &mut self.values;
+        for name in tables {
+            let entry = place.entry((*name).to_owned()).or_insert_with(|| Value::Table(Table::new()));
+            if !entry.is_table() {
+                *entry = Value::Table(Table::new());
+            }
+            let Value::Table(inner) = entry else { return };
+            place = inner;
+        }
+        place.insert((*last).to_owned(), value);
+        self.sources.insert(path.join("."), source.clone());
+    }
+}
+
+/// Text from the environment or a flag: a TOML value if it reads as one, else the text itself.
+fn guess(text: &str) -> Value {
+    let plain = || Value::String(text.to_owned());
+    match format!("value = {text}").parse::<Table>() {
+        Ok(mut table) => table.remove("value").filter(|value| !value.is_datetime()).unwrap_or_else(plain),
+        Err(_) => plain(),
+    }
+}
+
+pub(super) fn bad_value(key: &str, value: &str, expected: &str) -> Error {
+    Error::new(ErrorKind::Invalid, codes::BAD_VALUE, format!("read the configuration: {key} = {value:?}; {expected}"))
+}

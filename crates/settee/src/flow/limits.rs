@@ -1,0 +1,162 @@
+//! The rules of a process at work.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use settee_core::error::{ErrorKind, codes};
+use settee_core::flow::RuleSet;
+use settee_core::{Error, Instant};
+
+use super::gate::{Gate, Held};
+
+/// The flow rules of a process. Cheap to clone.
+#[derive(Clone)]
+pub struct Flow(Arc<Inner>);
+
+struct Inner {
+    gates: ArcSwap<Vec<Arc<Gate>>>,
+    generation: AtomicU64,
+    limited: AtomicU64,
+}
+
+/// What a call holds of every rule that applies to it. Dropping it gives permits back; a breaker that was asked then counts
+/// neither a success nor a failure, and takes a probe back when its time is up.
+#[derive(Debug, Default)]
+#[must_use = "the call is under way as long as this is held"]
+pub struct Admitted(Vec<Held>);
+
+impl Flow {
+    /// No rules: every call passes.
+    #[must_use]
+    pub fn new() -> Self {
+        let gates = ArcSwap::from_pointee(Vec::new());
+        Self(Arc::new(Inner { gates, generation: AtomicU64::new(0), limited: AtomicU64::new(0) }))
+    }
+
+    /// Puts `rules` in force, all or none of them. A rule that did not change keeps its state.
+    ///
+    /// # Errors
+    /// `Invalid` (`FLW0004`) when one of them cannot be used; the rules before stay in force.
+    pub fn replace(&self, rules: &RuleSet) -> Result<(), Error> {
+        rules.check().map_err(|error| Error::new(ErrorKind::Invalid, codes::BAD_RULE, format!("use flow rules: {error}")))?;
+        let before = self.0.gates.load_full();
+        let now = Instant::now();
+        let keep = |rule: &_| before.iter().find(|gate| gate.rule == *rule).cloned();
+        let gates = rules.rules.iter().map(|rule| keep(rule).unwrap_or_else(|| Arc::new(Gate::new(rule.clone(), now))));
+        self.0.gates.store(Arc::new(gates.collect()));
+        self.0.generation.store(rules.generation, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Lets a call of `method` of `service` through every rule that applies to it.
+    ///
+    /// # Errors
+    /// `Limited` with when to come back; the call was not made.
+    pub fn admit(&self, service: &str, method: &str) -> Result<Admitted, Error> {
+        let mut admitted = Admitted::default();
+        for gate in self.0.gates.load().iter().filter(|gate| gate.rule.applies_to(service, method)) {
+            match gate.admit() {
+                Ok(held) => admitted.0.extend(held),
+                Err(error) => {
+                    self.0.limited.fetch_add(1, Ordering::Relaxed);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(admitted)
+    }
+
+    /// Calls that were refused.
+    #[must_use]
+    pub fn limited(&self) -> u64 {
+        self.0.limited.load(Ordering::Relaxed)
+    }
+
+    /// Calls over the limit of each rule, refused or observed, in the order of the rules.
+    #[must_use]
+    pub fn over_limit(&self) -> Vec<(String, u64)> {
+        self.0.gates.load().iter().map(|gate| (gate.rule.name.clone(), gate.over_limit())).collect()
+    }
+}
+
+impl Admitted {
+    /// Tells breakers how the call ended. Only overload and faults count as failures, a business "no" is a success.
+    pub fn ended(self, success: bool) {
+        for held in self.0 {
+            if let Held::Breaker(gate, admission) = held {
+                gate.ended(admission, success);
+            }
+        }
+    }
+}
+
+impl Default for Flow {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Flow {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Flow(generation {})", self.0.generation.load(Ordering::Relaxed))
+    }
+}
+
+/// Whether an error says that the callee is in trouble, rather than that the request was wrong.
+pub(crate) fn is_trouble(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::DeadlineExceeded | ErrorKind::Internal | ErrorKind::Full)
+}
+
+#[cfg(test)]
+mod tests {
+    use settee_core::flow::{Limit, Mode, Rule};
+
+    use super::*;
+
+    fn rules(generation: u64, limits: &[(&str, Limit, Mode)]) -> RuleSet {
+        let rule = |(name, limit, mode): &(&str, Limit, Mode)| Rule {
+            name: (*name).into(),
+            service: "pay.Payment".into(),
+            method: None,
+            limit: limit.clone(),
+            mode: *mode,
+        };
+        RuleSet { generation, rules: limits.iter().map(rule).collect() }
+    }
+
+    #[test]
+    fn a_permit_is_held_until_the_call_ends_and_the_refusal_says_when_to_come_back() {
+        let flow = Flow::new();
+        flow.replace(&rules(1, &[("few", Limit::Concurrency { calls: 1 }, Mode::Enforce)])).unwrap();
+        let held = flow.admit("pay.Payment", "transfer").unwrap();
+        let error = flow.admit("pay.Payment", "transfer").unwrap_err();
+        assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Limited, true));
+        assert!(error.retry_after().is_some() && error.message().contains("\"few\""));
+        held.ended(true);
+        assert!(flow.admit("pay.Payment", "transfer").is_ok());
+        assert!(flow.admit("pay.Account", "transfer").is_ok(), "another service has no rule");
+        assert_eq!(flow.limited(), 1);
+    }
+
+    #[test]
+    fn an_observing_rule_counts_and_lets_pass() {
+        let flow = Flow::new();
+        flow.replace(&rules(1, &[("slow", Limit::Rate { calls: 1, period_ms: 60_000, burst: 1 }, Mode::Observe)])).unwrap();
+        assert!((0..3).all(|_| flow.admit("pay.Payment", "transfer").is_ok()));
+        assert_eq!(flow.over_limit(), [("slow".to_owned(), 2)]);
+    }
+
+    #[test]
+    fn a_reload_keeps_the_state_of_rules_that_did_not_change_and_refuses_a_bad_set_whole() {
+        let flow = Flow::new();
+        let slow = ("slow", Limit::Rate { calls: 1, period_ms: 60_000, burst: 1 }, Mode::Enforce);
+        flow.replace(&rules(1, std::slice::from_ref(&slow))).unwrap();
+        flow.admit("pay.Payment", "transfer").unwrap().ended(true);
+        flow.replace(&rules(2, &[("more", Limit::Concurrency { calls: 9 }, Mode::Enforce), slow])).unwrap();
+        assert!(flow.admit("pay.Payment", "transfer").is_err(), "the burst is still used up");
+        assert!(flow.replace(&rules(3, &[("none", Limit::Concurrency { calls: 0 }, Mode::Enforce)])).is_err());
+        assert!(flow.admit("pay.Payment", "transfer").is_err(), "the rules before stay in force");
+    }
+}
