@@ -17,12 +17,13 @@ where
     F::Output: Send,
 {
     let Some(host) = host() else { return tokio::spawn(task) };
-    let handle = tokio::spawn(OnHost { host: host.clone(), task: Box::pin(task) });
+    let handle = tokio::spawn(OnHost { host: host.clone(), task: Some(Box::pin(task)) });
     host.spawned(handle.abort_handle());
     handle
 }
 
-/// Disk and SQL work. In production it runs on a blocking thread; in simulation inline, and then virtual time passes.
+/// Disk and SQL work. In production it runs on a blocking thread; in simulation inline, with virtual time before and after, so
+/// that a machine can die between an acknowledgement and the work that should have come first.
 ///
 /// # Panics
 /// When `work` panics: the panic is passed on.
@@ -37,9 +38,18 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
             Err(_) => std::future::pending().await,
         };
     };
-    let done = work();
-    host.charge().await;
-    done
+    let simulated = spawn(async move {
+        host.charge().await;
+        let done = work();
+        host.charge().await;
+        done
+    });
+    match simulated.await {
+        Ok(done) => done,
+        Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
+        // The machine died: nothing on it goes on.
+        Err(_) => std::future::pending().await,
+    }
 }
 
 /// Runs hyper's tasks through [`spawn`].
@@ -56,10 +66,10 @@ where
     }
 }
 
-/// A task that is polled only while its machine runs, and with that machine as the current host.
+/// A task that is polled only while its machine runs, and polled and dropped with that machine as the current host.
 struct OnHost<F> {
     host: Arc<dyn Host>,
-    task: Pin<Box<F>>,
+    task: Option<Pin<Box<F>>>,
 }
 
 impl<F: Future> Future for OnHost<F> {
@@ -70,6 +80,16 @@ impl<F: Future> Future for OnHost<F> {
             return Poll::Pending;
         }
         let Self { host, task } = &mut *self;
-        on_host(host, || task.as_mut().poll(context))
+        match task {
+            Some(task) => on_host(host, || task.as_mut().poll(context)),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<F> Drop for OnHost<F> {
+    fn drop(&mut self) {
+        let Self { host, task } = self;
+        on_host(host, || drop(task.take()));
     }
 }

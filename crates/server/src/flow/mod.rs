@@ -34,7 +34,14 @@ pub struct FlowRules(Arc<Inner>);
 
 struct Inner {
     shards: Shards,
-    applications: Mutex<BTreeMap<String, watch::Sender<RuleSet>>>,
+    applications: Mutex<BTreeMap<String, Kept>>,
+}
+
+/// The rules of one application: what was decided last, and what is durable and shown.
+#[derive(Default)]
+struct Kept {
+    decided: RuleSet,
+    shown: watch::Sender<RuleSet>,
 }
 
 impl FlowRules {
@@ -50,7 +57,8 @@ impl FlowRules {
                 let page = kv.range(range.clone()).await?;
                 for (_, stored) in &page.entries {
                     let stored: StoredRules = decode(&stored.value)?;
-                    applications.insert(stored.application, watch::Sender::new(stored.rules));
+                    let kept = Kept { decided: stored.rules.clone(), shown: watch::Sender::new(stored.rules) };
+                    applications.insert(stored.application, kept);
                 }
                 match page.entries.last() {
                     Some((last, _)) if page.more => range = range.behind(last),
@@ -61,19 +69,20 @@ impl FlowRules {
         Ok(Self(Arc::new(Inner { shards, applications: Mutex::new(applications) })))
     }
 
-    fn subscribe(&self, application: &str) -> Result<watch::Receiver<RuleSet>, Error> {
+    /// The kept rules of `application`, made empty if there are none.
+    fn with<T>(&self, application: &str, act: impl FnOnce(&mut Kept) -> T) -> Result<T, Error> {
         let mut applications = self.0.applications.lock();
         if !applications.contains_key(application) && applications.len() >= APPLICATIONS {
             let message = format!("follow flow rules: {APPLICATIONS} applications are followed already");
             return Err(Error::new(ErrorKind::Limited, codes::BAD_RULE, message));
         }
-        Ok(applications.entry(application.to_owned()).or_default().subscribe())
+        Ok(act(applications.entry(application.to_owned()).or_default()))
     }
 }
 
 impl FlowControl for FlowRules {
     async fn follow(&self, application: String) -> Reply<Updates<RuleSet>> {
-        let mut rules = self.subscribe(&application)?;
+        let mut rules = self.with(&application, |kept| kept.shown.subscribe())?;
         let (sender, updates) = rpc::updates(1);
         env::spawn(async move {
             rules.mark_changed();
@@ -93,30 +102,36 @@ impl FlowControl for FlowRules {
 
     async fn put(&self, application: String, rules: RuleSet) -> Reply<RuleSet> {
         rules.check().map_err(|error| Error::new(ErrorKind::Invalid, codes::BAD_RULE, format!("put flow rules: {error}")))?;
-        let present = self.subscribe(&application)?;
         let shard = ShardId::of(application.as_bytes());
-        let next = RuleSet { generation: rules.generation + 1, ..rules };
-        let ticket = {
-            let applications = self.0.applications.lock();
-            let seen = present.borrow().clone();
-            if seen.generation != rules.generation && seen != next {
-                return Err(stale(&application, seen.generation, rules.generation))?;
+        let seen = rules.generation;
+        let next = RuleSet { generation: seen + 1, ..rules };
+        let stored = StoredRules { application, rules: next.clone() };
+        let submit = |kept: &mut Kept| {
+            if kept.decided == next {
+                return Ok(self.0.shards.observe(shard));
             }
-            let stored = StoredRules { application: application.clone(), rules: next.clone() };
-            let ticket = self.0.shards.submit(shard, Change::put(key(COMPONENT, shard, application.as_bytes()), encode(&stored)));
-            drop(applications);
-            ticket
+            if kept.decided.generation != seen {
+                return Err(stale(&stored.application, kept.decided.generation, seen));
+            }
+            kept.decided = next.clone();
+            Ok(self.0.shards.submit(shard, Change::put(key(COMPONENT, shard, stored.application.as_bytes()), encode(&stored))))
         };
+        let ticket = self.with(&stored.application, submit)??;
         ticket.committed().await?;
         // Followers see rules only once they are durable; of two puts the later generation stays.
-        if let Some(sender) = self.0.applications.lock().get(&application) {
-            sender.send_if_modified(|rules| rules.generation < next.generation && { *rules = next.clone(); true });
-        }
+        let newer = |shown: &mut RuleSet| {
+            let is_newer = shown.generation < next.generation;
+            if is_newer {
+                *shown = next.clone();
+            }
+            is_newer
+        };
+        self.with(&stored.application, |kept| kept.shown.send_if_modified(newer))?;
         Ok(next)
     }
 
     async fn rules(&self, application: String) -> Reply<RuleSet> {
-        Ok(self.0.applications.lock().get(&application).map(|rules| rules.borrow().clone()).unwrap_or_default())
+        Ok(self.0.applications.lock().get(&application).map(|kept| kept.shown.borrow().clone()).unwrap_or_default())
     }
 }
 

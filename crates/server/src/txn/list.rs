@@ -63,7 +63,8 @@ async fn walk(inner: &Inner, request: &ListTransactions) -> Result<TransactionPa
                 return Ok(page);
             }
         }
-        if part.more {
+        if part.end.is_some() {
+            after = part.end;
             continue;
         }
         let Some(next) = shard.0.checked_add(1).map(ShardId) else { return Ok(page) };
@@ -75,10 +76,10 @@ async fn walk(inner: &Inner, request: &ListTransactions) -> Result<TransactionPa
     }
 }
 
-/// Some lines of one shard, complete up to the last of them.
+/// Some lines of one shard, complete up to `end`; `None`: to the end of the shard.
 struct Part {
     lines: Vec<TransactionSummary>,
-    more: bool,
+    end: Option<Xid>,
 }
 
 async fn part(inner: &Inner, shard: ShardId, after: Option<Xid>, state: Option<State>, limit: usize) -> Result<Part, Error> {
@@ -95,7 +96,7 @@ async fn part(inner: &Inner, shard: ShardId, after: Option<Xid>, state: Option<S
     // What is in memory is newer than what is stored of it.
     lines.extend(memory.of_shard(shard, after).map(|transaction| (transaction.xid(), view::summary(transaction))));
     let lines = lines.into_values().filter(|line| end.is_none_or(|end| line.xid <= end)).collect();
-    Ok(Part { lines, more: end.is_some() })
+    Ok(Part { lines, end })
 }
 
 fn wants_history(state: Option<State>) -> bool {

@@ -265,15 +265,13 @@ struct Settling {
 impl Settling {
     async fn run(mut self) -> Result<Decided, Error> {
         if let Some(begin) = self.begin.take() {
-            let _its_outcome_does_not_matter = begin.await;
+            let _its_outcome_does_not_matter = tokio::time::timeout_at(self.give_up_at, begin).await;
         }
         let mut may_have_arrived = false;
         loop {
-            let context = Context::current().with_timeout(DECIDE_TIMEOUT);
-            let asked = context.scope(self.transactions.control().decide(self.wish.clone())).await;
-            let error = match asked {
+            let error = match self.ask().await {
                 Ok(decided) => return Ok(decided),
-                Err(fault) => Error::from(fault),
+                Err(error) => error,
             };
             may_have_arrived |= error.certainty() != Certainty::NotDone;
             if is_final(&error) || Context::current().is_expired() || Instant::now() + DECIDE_AGAIN >= self.give_up_at {
@@ -281,6 +279,18 @@ impl Settling {
                 return Err(error.with_certainty(certainty));
             }
             tokio::time::sleep(DECIDE_AGAIN).await;
+        }
+    }
+
+    async fn ask(&self) -> Result<Decided, Error> {
+        let context = Context::current().with_timeout(DECIDE_TIMEOUT);
+        let asked = context.scope(self.transactions.control().decide(self.wish.clone()));
+        match tokio::time::timeout(DECIDE_TIMEOUT, asked).await {
+            Ok(answered) => answered.map_err(Error::from),
+            Err(_elapsed) => {
+                let message = format!("decide {}: no answer within {DECIDE_TIMEOUT:?}", self.wish.xid);
+                Err(Error::new(ErrorKind::DeadlineExceeded, codes::DEADLINE, message).unknown())
+            }
         }
     }
 }
