@@ -16,6 +16,7 @@ pub mod env;
 pub mod error;
 pub mod flow;
 pub mod id;
+pub mod job;
 pub mod mq;
 pub mod port;
 pub mod registry;

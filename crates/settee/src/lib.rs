@@ -9,6 +9,7 @@ extern crate self as settee;
 
 pub mod config;
 pub mod flow;
+pub mod job;
 pub mod mq;
 pub mod rpc;
 pub mod trace;

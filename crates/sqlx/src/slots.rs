@@ -3,6 +3,7 @@
 //! One writer and a few readers. Our own tasks queue for the writer here, in order and until their deadline, and so never meet
 //! SQLite's `BUSY` among themselves. sqlx's pool is not used: its tasks and timers run outside of a simulation.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use parking_lot::Mutex;
 use settee_core::error::{ErrorKind, codes};
 use settee_core::{Context, Error, env};
 use sqlx::{ConnectOptions, Connection};
+use sqlx_core::transaction::TransactionManager;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::faults::SqlFaults;
@@ -132,12 +134,18 @@ impl<Db: sqlx::Database> Lease<Db> {
             return false;
         }
         if self.open && self.slots.simulated {
-            return futures::executor::block_on(<Db::TransactionManager>::rollback(connection)).is_ok();
+            return futures::executor::block_on(Db::TransactionManager::rollback(connection)).is_ok();
         }
         if self.open {
-            <Db::TransactionManager>::start_rollback(connection);
+            Db::TransactionManager::start_rollback(connection);
         }
         true
+    }
+}
+
+impl<Db: sqlx::Database> fmt::Debug for Lease<Db> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Lease({})", self.slots.place.display())
     }
 }
 

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use sqlx::sqlite::{SqliteQueryResult, SqliteRow, SqliteStatement, SqliteTypeInfo};
-use sqlx::{Either, Execute, Executor, Sqlite, SqlStr};
+use sqlx::{Either, Execute, Executor, SqlStr, Sqlite};
 
 use crate::faults::{Injected, StatementFault};
 use crate::slots::Lease;
@@ -92,7 +92,7 @@ impl<'c> Executor<'c> for &'c mut Lease<Sqlite> {
             }
             let slots = self.slots.clone();
             let steps: Vec<_> = slots.run(self.connection().fetch_many(query).collect()).await;
-            self.in_doubt = steps.last().is_some_and(Result::is_err);
+            self.in_doubt = answer == Answer::Lost || steps.last().is_some_and(Result::is_err);
             match answer {
                 Answer::Told => Ok(stream::iter(steps).boxed()),
                 Answer::Lost => Err(Injected::lost()),
@@ -111,12 +111,16 @@ impl<'c> Executor<'c> for &'c mut Lease<Sqlite> {
             self.in_doubt = true;
             let slots = self.slots.clone();
             let row = slots.run(self.connection().fetch_optional(query)).await;
-            self.in_doubt = row.is_err();
+            self.in_doubt = answer == Answer::Lost || row.is_err();
             if answer == Answer::Lost { Err(Injected::lost()) } else { row }
         })
     }
 
-    fn prepare_with<'e>(self, sql: SqlStr, parameters: &'e [SqliteTypeInfo]) -> BoxFuture<'e, Result<SqliteStatement, sqlx::Error>>
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [SqliteTypeInfo],
+    ) -> BoxFuture<'e, Result<SqliteStatement, sqlx::Error>>
     where
         'c: 'e,
     {

@@ -117,6 +117,8 @@ codes! {
 
     /// The publication is not valid.
     BAD_PUBLICATION = "REG0001";
+    /// The registry holds as much as it may.
+    REGISTRY_FULL = "REG0002";
 
     /// A configuration key is unknown.
     UNKNOWN_KEY = "APP0001";

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Epoch, fnv1a};
+use crate::id::fnv1a;
 
 /// One process that serves a service at one address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +28,81 @@ pub struct Instance {
 impl Instance {
     /// The weight of an instance that says nothing.
     pub const DEFAULT_WEIGHT: u32 = 100;
+
+    /// Bytes of the application's name and of all metadata together, at most: the largest list still fits one frame.
+    pub const MAX_TEXT: usize = 700;
+
+    /// An instance of `application` at `address` that holds every key and says nothing else.
+    ///
+    /// ```
+    /// use settee_core::registry::Instance;
+    ///
+    /// let instance = Instance { weight: 50, ..Instance::new("127.0.0.1:7401".parse().unwrap(), "account") };
+    /// assert!(instance.check().is_ok());
+    /// ```
+    #[must_use]
+    pub fn new(address: SocketAddr, application: &str) -> Self {
+        Self {
+            address,
+            application: application.to_owned(),
+            weight: Self::DEFAULT_WEIGHT,
+            share: None,
+            metadata: BTreeMap::new(),
+            publication: PublicationId::default(),
+        }
+    }
+
+    /// Whether others can use it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self) -> Result<(), BadInstance> {
+        let text = self.application.len() + self.metadata.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
+        if self.address.ip().is_unspecified() || self.address.port() == 0 {
+            return Err(BadInstance::Nowhere(self.address));
+        }
+        if let Some(share) = self.share.filter(|share| share.index >= share.of) {
+            return Err(BadInstance::NoSuchShare(share));
+        }
+        if text > Self::MAX_TEXT {
+            return Err(BadInstance::TooLong(text));
+        }
+        Ok(())
+    }
+
+    /// A number that differs when anything about the instance does; the same in every process and version.
+    pub(super) fn digest(&self) -> u64 {
+        let mut bytes = Vec::with_capacity(128);
+        let mut field = |part: &[u8]| {
+            bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(part);
+        };
+        field(self.address.to_string().as_bytes());
+        field(self.application.as_bytes());
+        field(&self.weight.to_le_bytes());
+        field(self.share.map(|share| share.to_string()).unwrap_or_default().as_bytes());
+        field(&self.publication.publisher.to_le_bytes());
+        field(&self.publication.sequence.to_le_bytes());
+        for (key, value) in &self.metadata {
+            field(key.as_bytes());
+            field(value.as_bytes());
+        }
+        fnv1a(&bytes)
+    }
+}
+
+/// Why an instance cannot be published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadInstance {
+    /// The address is one to listen on, not one to connect to.
+    #[error("nobody can connect to {0}: publish the address that callers use")]
+    Nowhere(SocketAddr),
+    /// The share's index is not below its count.
+    #[error("share {0} does not exist")]
+    NoSuchShare(Share),
+    /// The name and the metadata are too long.
+    #[error("its name and metadata have {0} bytes, at most {max} are allowed", max = Instance::MAX_TEXT)]
+    TooLong(usize),
 }
 
 /// Which publication: the session that holds it and its number there (`PROTOCOLS.md` P7).
@@ -38,6 +112,20 @@ pub struct PublicationId {
     pub publisher: u64,
     /// Counts the publications of that publisher.
     pub sequence: u64,
+}
+
+impl PublicationId {
+    /// Whether `other` comes from the same publisher and is not newer than this.
+    #[must_use]
+    pub fn covers(self, other: Self) -> bool {
+        self.publisher == other.publisher && self.sequence >= other.sequence
+    }
+}
+
+impl fmt::Display for PublicationId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}.{}", self.publisher, self.sequence)
+    }
 }
 
 /// Part `index` of `of` of a service's routing keys.
@@ -76,24 +164,4 @@ impl fmt::Display for Share {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}/{}", self.index, self.of)
     }
-}
-
-/// The version of a list: the epoch of the owner that made it, and its count there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ListVersion {
-    /// The owner's epoch.
-    pub epoch: Epoch,
-    /// Counts the changes within it.
-    pub n: u64,
-}
-
-/// The instances of one service, in the order of their addresses.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InstanceList {
-    /// Which list this is.
-    pub version: ListVersion,
-    /// The instances.
-    pub instances: Vec<Arc<Instance>>,
-    /// Whether the registry knows that nobody is missing. A caller merges an incomplete list into its last good one.
-    pub complete: bool,
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::branch::{BranchSummary, Outcome};
 use super::register::{Cause, Decision, State};
 use crate::id::{BranchId, FencingToken};
+use crate::trace::TraceContext;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +75,8 @@ pub struct Begin {
     pub application: String,
     /// How long it may stay undecided, at most [`MAX_TIMEOUT`](super::MAX_TIMEOUT).
     pub timeout: Duration,
+    /// The trace it belongs to.
+    pub trace: Option<TraceContext>,
 }
 
 /// What an operator declares when ending a transaction by hand.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::branch::{Branch, BranchSummary, TryState};
 use crate::id::{BranchId, FencingToken, Xid};
 use crate::time::Timestamp;
+use crate::trace::TraceContext;
 
 /// What a transaction was decided to be. There are no others, and it never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,6 +187,8 @@ pub struct Begun {
     pub timeout: Duration,
     /// When it began.
     pub at: Timestamp,
+    /// The trace it belongs to: phase two is part of it, also after another owner took over.
+    pub trace: Option<TraceContext>,
 }
 
 /// How an operator ended a transaction.

@@ -165,10 +165,10 @@ impl Transaction {
         if bytes > MAX_CONTEXT_BYTES {
             return Err(IllegalEvent::TooLarge { branches: 0, bytes });
         }
-        let Begin { name, reference, application, timeout } = begin;
+        let Begin { name, reference, application, timeout, trace } = begin;
         let timeout = timeout.min(MAX_TIMEOUT);
         self.absence = None;
-        self.progress.begun = Some(Begun { name, reference, application, timeout, at: now });
+        self.progress.begun = Some(Begun { name, reference, application, timeout, at: now, trace });
         Ok(vec![self.persist_progress(), Effect::DeadlineIn(timeout), Effect::Answer(Answer::Begun)])
     }
 

@@ -18,7 +18,13 @@ fn owner(epoch: u64) -> FencingToken {
 
 fn begin() -> Event {
     let timeout = Duration::from_secs(5);
-    Event::Begin(Begin { name: "transfer".into(), reference: Some("E2E-1".into()), application: "payment".into(), timeout })
+    Event::Begin(Begin {
+        name: "transfer".into(),
+        reference: Some("E2E-1".into()),
+        application: "payment".into(),
+        timeout,
+        trace: None,
+    })
 }
 
 fn branch(call: u32, state: TryState) -> BranchSummary {

@@ -59,6 +59,7 @@ impl Changes {
     }
 
     /// Ends every watch, present and future, with `reason`, once it has read what is left. The first reason stays.
+    #[cfg(any(feature = "embedded", test))]
     pub(crate) fn stop(&self, reason: StoreError) {
         self.0.history.lock().stopped.get_or_insert(reason);
         self.wake();

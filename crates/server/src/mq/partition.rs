@@ -184,14 +184,14 @@ impl PartitionOwner {
         records.iter().filter(is_final).map(|record| Ok((record.offset, Record::decode(&record.payload)?))).collect()
     }
 
-    /// The message that lies at `position`.
+    /// The message that lies at `position`, which is final because it was read before: also while the tail is not known.
     pub(super) async fn read_one(&self, position: Offset) -> Result<Option<StoredMessage>, Error> {
-        let records = self.read(position, ReadLimit { records: 1, ..PAGE }).await?;
-        let found = records.into_iter().find(|(at, _)| *at == position);
-        Ok(found.and_then(|(_, record)| match record {
+        let records = self.log.read(&self.name.stream, position, ReadLimit { records: 1, ..PAGE }).await?;
+        let Some(found) = records.first().filter(|record| record.offset == position) else { return Ok(None) };
+        Ok(match Record::decode(&found.payload)? {
             Record::Message { stored, .. } => Some(stored),
             Record::Barrier { .. } => None,
-        }))
+        })
     }
 
     /// The position below which the log may be read, as it grows.

@@ -11,7 +11,7 @@ use settee_core::error::{ErrorKind, codes};
 use settee_core::id::{SHARDS, ShardId, Xid};
 use settee_core::shard::LANES;
 use settee_core::txn::{self, Answer, Event, Transaction};
-use settee_core::{Error, env};
+use settee_core::{Context, Error, env};
 
 use super::coordinator::{Coordinator, Inner, unknown_transaction};
 use super::{list, view};
@@ -40,7 +40,8 @@ impl TransactionControl for Coordinator {
         let Begin { xid, name, reference, timeout_ms, application } = request;
         admit(inner, xid, reference.as_deref())?;
         let timeout = Duration::from_millis(timeout_ms);
-        let event = Event::Begin(txn::Begin { name, reference, application, timeout });
+        let trace = Context::try_current().map(|context| context.trace);
+        let event = Event::Begin(txn::Begin { name, reference, application, timeout, trace });
         match inner.deliver(xid, event, |_, answer| answer).await? {
             Some(Answer::Begun) => Ok(()),
             answer => Err(not_begun(xid, answer).into()),

@@ -146,7 +146,9 @@ impl Inner {
     ) -> Result<T, Error> {
         let looking = Looking::start(self, xid);
         let stored = if looking.in_memory { None } else { self.store.read(xid).await? };
-        let (result, ticket) = self.change(xid, |memory| apply(memory, xid, stored, event, read));
+        // Questions about what never began make records too; they get as much room again as begins do.
+        let most = self.config.max_open.saturating_mul(2);
+        let (result, ticket) = self.change(xid, |memory| apply(memory, most, xid, stored, event, read));
         drop(looking);
         ticket.committed().await?;
         result
@@ -200,6 +202,7 @@ impl Drop for Looking<'_> {
 
 fn apply<T>(
     memory: &mut Memory,
+    most: usize,
     xid: Xid,
     stored: Option<Transaction>,
     event: Event,
@@ -213,6 +216,7 @@ fn apply<T>(
         }
         None => {
             if memory.transaction(xid).is_none() {
+                has_room(memory, most)?;
                 memory.insert_absent(xid);
             }
             let applied = memory.apply(xid, event, now);
@@ -225,6 +229,14 @@ fn apply<T>(
             result
         }
     }
+}
+
+fn has_room(memory: &Memory, most: usize) -> Result<(), Error> {
+    if memory.len() < most {
+        return Ok(());
+    }
+    let message = format!("remember another transaction: {most} are open");
+    Err(Error::new(ErrorKind::Limited, codes::CONCURRENCY_LIMITED, message))
 }
 
 fn answer_of(effects: &[Effect]) -> Option<Answer> {

@@ -179,8 +179,9 @@ async fn a_commit_confirms_every_branch_where_its_data_is() {
     assert_eq!(life.decide(xid, Decision::Commit, &[TRIED, TRIED]).await, COMMITTED);
     pass(0).await;
     assert_eq!((life.bank.row(xid, 1), life.bank.row(xid, 2)), (Some(Row::Confirmed), Some(Row::Confirmed)));
-    let sent: Vec<_> = life.bank.received.lock().iter().map(|(service, route, _)| (service.clone(), route.clone())).collect();
-    assert_eq!(sent, [("pay.Debit".into(), Some("CH1".into())), ("pay.Credit".into(), Some("CH2".into()))]);
+    let mut sent: Vec<_> = life.bank.received.lock().iter().map(|(service, route, _)| (service.clone(), route.clone())).collect();
+    sent.sort();
+    assert_eq!(sent, [("pay.Credit".into(), Some("CH2".into())), ("pay.Debit".into(), Some("CH1".into()))]);
     let view = life.coordinator.show(xid).await.unwrap();
     assert_eq!((view.summary.state, view.summary.reference.as_deref()), (State::Committed, Some("E2E-1")));
     assert!(view.branches.iter().all(|branch| matches!(branch.progress, BranchProgress::Done { how: Done::Real, .. })));

@@ -6,10 +6,12 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use settee::rpc::{Fault, Reply, RouteKey};
 use settee::txn::{PhaseTwo, PhaseTwoAnswer};
+use settee_core::context::Criticality;
 use settee_core::error::codes;
 use settee_core::id::Xid;
+use settee_core::trace::TraceContext;
 use settee_core::txn::{Event, Outcome};
-use settee_core::{Error, Instant, env};
+use settee_core::{Context, Error, Instant, env};
 
 use super::coordinator::Inner;
 use super::outbox::Sending;
@@ -60,13 +62,20 @@ async fn send_one(inner: &Inner, service: String, sending: Sending) {
         Some(addressed) => {
             let message = PhaseTwo { xid, branch: branch.clone(), decision, token: addressed.token };
             let route = addressed.route.as_deref().map(RouteKey::new);
-            Some(outcome(inner.participants.phase_two(&service, route, message).await))
+            let call = inner.participants.phase_two(&service, route, message);
+            Some(outcome(context(addressed.trace).scope(call).await))
         }
     };
     inner.memory.lock().outbox.landed(&service);
     if let Some(outcome) = outcome {
         apply(inner, xid, Event::BranchAnswered { branch, outcome });
     }
+}
+
+/// Phase two belongs to the trace of its transaction, and user traffic must not starve it.
+fn context(trace: Option<TraceContext>) -> Context {
+    let root = Context::root("settee");
+    Context { trace: trace.unwrap_or(root.trace), criticality: Criticality::Control, ..root }
 }
 
 fn outcome(reply: Reply<PhaseTwoAnswer>) -> Outcome {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use settee::txn::XidRange;
 use settee_core::id::{BranchId, FencingToken, Generation, SHARDS, ShardId, Xid};
 use settee_core::shard::{LANES, lane_of};
+use settee_core::trace::TraceContext;
 use settee_core::txn::{Absence, Answer, Decision, Effect, Event, IllegalEvent, Register, State, Transaction};
 use settee_core::{Error, Instant, Timestamp, env};
 
@@ -46,6 +47,7 @@ impl Settle {
 pub(super) struct Addressed {
     pub(super) route: Option<String>,
     pub(super) token: FencingToken,
+    pub(super) trace: Option<TraceContext>,
 }
 
 pub(super) struct Memory {
@@ -231,7 +233,8 @@ impl Memory {
         let transaction = self.transaction(xid)?;
         let is_open = transaction.progress().branches.get(branch)?.is_open() && transaction.progress().closing.is_none();
         let listed = transaction.decision()?.branches.iter().find(|listed| listed.branch == *branch)?;
-        is_open.then(|| Addressed { route: listed.route.clone(), token: transaction.progress().owner })
+        let trace = transaction.progress().begun.as_ref().and_then(|begun| begun.trace);
+        is_open.then(|| Addressed { route: listed.route.clone(), token: transaction.progress().owner, trace })
     }
 
     pub(super) fn look_for(&mut self, xid: Xid) {

@@ -29,3 +29,5 @@ pub use participants::{ChannelParticipants, Participants};
 
 #[cfg(test)]
 mod coordinator_test;
+#[cfg(test)]
+mod crash_test;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use settee_core::Error;
 use settee_core::error::{ErrorKind, codes};
@@ -40,17 +41,12 @@ impl Store {
         Self(kv)
     }
 
-    /// What is stored of one transaction; `None` if nothing is.
+    /// A transaction that is not in memory: it has ended, or, with `None`, there is no record of it. What is stored but
+    /// undecided is always in memory, so most look-ups are one read.
     pub(super) async fn read(&self, xid: Xid) -> Result<Option<Transaction>, Error> {
-        let decision = self.get::<DecisionRegister>(&record::decision_key(xid)).await?;
-        let progress = match self.get::<Progress>(&record::history_key(xid)).await? {
-            Some(ended) => Some(ended),
-            None => self.get::<Progress>(&record::open_key(xid)).await?,
-        };
-        match (decision, progress) {
-            (None, None) => Ok(None),
-            (decision, progress) => restore(xid, decision, progress).map(Some),
-        }
+        let Some(decision) = self.get::<DecisionRegister>(&record::decision_key(xid)).await? else { return Ok(None) };
+        let progress = self.get::<Progress>(&record::history_key(xid)).await?;
+        restore(xid, Some(decision), progress).map(Some)
     }
 
     /// Several transactions; those of which nothing is stored any more are left out.
@@ -73,15 +69,16 @@ impl Store {
         while let Some(asked) = range {
             let page = self.0.range(asked.clone()).await?;
             range = behind(&asked, &page);
-            open.extend(
-                stream::iter(xids(&prefix, &page))
-                    .map(|xid| self.read(xid))
-                    .buffered(CONCURRENCY)
-                    .try_collect::<Vec<_>>()
-                    .await?,
-            );
+            let reads = stream::iter(page.entries).map(|(_, stored)| self.read_open(stored.value)).buffered(CONCURRENCY);
+            open.append(&mut reads.try_collect::<Vec<_>>().await?);
         }
-        Ok(LoadedShard { shard, lease, forgotten, open: open.into_iter().flatten().collect() })
+        Ok(LoadedShard { shard, lease, forgotten, open })
+    }
+
+    async fn read_open(&self, stored: Bytes) -> Result<Transaction, Error> {
+        let progress: Progress = decode(&stored)?;
+        let decision = self.get::<DecisionRegister>(&record::decision_key(progress.xid)).await?;
+        restore(progress.xid, decision, Some(progress))
     }
 
     /// One page of ended transactions of a shard, behind `after`.

@@ -31,6 +31,7 @@ pub(super) fn whole(transaction: &Transaction) -> TransactionView {
         summary: summary(transaction),
         application: begun.map(|begun| begun.application.clone()),
         timeout_ms: begun.map(|begun| u64::try_from(begun.timeout.as_millis()).unwrap_or(u64::MAX)),
+        trace: begun.and_then(|begun| begun.trace).map(|trace| trace.trace),
         decision: register.map(|register| DecisionView {
             decided: Decided { decision: register.decision, cause: register.cause },
             at: register.at,

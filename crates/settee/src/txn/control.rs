@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 use settee_core::Timestamp;
 use settee_core::id::{BranchId, FencingToken, Generation, ShardId, Xid};
+use settee_core::trace::TraceId;
 use settee_core::txn::{BranchSummary, Cause, Decision, Done, State, TryState};
 
 use crate::rpc::Reply;
@@ -135,6 +136,8 @@ pub struct TransactionView {
     pub application: Option<String>,
     /// How long it was allowed to stay undecided.
     pub timeout_ms: Option<u64>,
+    /// The trace it belongs to.
+    pub trace: Option<TraceId>,
     /// The decision, once there is one.
     pub decision: Option<DecisionView>,
     /// The branches of the decision, in the order in which the application listed them.

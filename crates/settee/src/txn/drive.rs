@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use settee_core::error::{ErrorKind, codes};
 use settee_core::txn::fence::{Action, Request, Row};
 use settee_core::txn::{Decision, Done};
-use settee_core::{Certainty, Error, env};
+use settee_core::{Certainty, Error, Instant, env};
 
+use super::nested::Nested;
 use super::protocol::{Attempt, Attempted, PhaseTwo, PhaseTwoAnswer};
 use super::store::{FenceClaim, FenceKey, LocalStore, LocalTx, MAX_SAVED_BYTES};
 use super::tcc::Tcc;
@@ -53,13 +54,14 @@ where
     if attempt.remaining_ms == 0 {
         return Err(Fault::Failed(too_late(service, &attempt)));
     }
-    let deadline = env::wall_clock().after(Duration::from_millis(attempt.remaining_ms));
+    let remaining = Duration::from_millis(attempt.remaining_ms);
+    let (deadline, ends_at) = (env::wall_clock().after(remaining), Instant::now() + remaining);
     let key = FenceKey { xid: attempt.xid, branch: attempt.branch };
     let claim = FenceClaim { key, service, request: Request::Try, deadline };
     let mut tx = store.begin().await?;
     let row = tx.fence(&claim).await.map_err(undone)?;
     match Request::Try.on(row.before) {
-        Action::RunBusiness(next) => try_now::<P>(handler, tx, claim.key, next, &attempt.order).await,
+        Action::RunBusiness(next) => try_now::<P>(handler, tx, claim.key, (next, ends_at), &attempt.order).await,
         Action::ReturnSaved => {
             roll_back(tx).await;
             Ok(read_saved::<P>(&row.saved)?.attempted)
@@ -75,9 +77,11 @@ async fn try_now<P: Tcc>(
     handler: &P::Handler,
     mut tx: P::Tx,
     key: FenceKey,
-    next: Row,
+    (next, ends_at): (Row, Instant),
     order: &P::Order,
 ) -> Reply<Attempted<P::Hold>, P::Refusal> {
+    let nested = Nested::new(key.xid, key.branch.clone(), ends_at);
+    tx.enter(nested.clone());
     let hold = match P::attempt(handler, &mut tx, order).await {
         Ok(hold) => hold,
         Err(fault) => {
@@ -85,7 +89,7 @@ async fn try_now<P: Tcc>(
             return Err(undone_fault(fault));
         }
     };
-    let attempted = Attempted { hold, joins: Vec::new() };
+    let attempted = Attempted { hold, joins: nested.close() };
     let saved = write_saved::<P>(order, &attempted)?;
     tx.set_fence(&key, next, Some(saved)).await.map_err(undone)?;
     tx.commit().await?;

@@ -12,15 +12,15 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use settee_core::error::{Code, ErrorKind, codes};
 use settee_core::id::{BranchId, Xid};
-use settee_core::txn::{BranchSummary, Cause, Decision, MAX_BRANCHES, MAX_TIMEOUT, TryState};
+use settee_core::txn::{Cause, Decision, MAX_TIMEOUT};
 use settee_core::{Certainty, Context, Error, Instant, env};
 use tokio::sync::OnceCell;
 
 use super::control::{Begin, Decide, Decided, TransactionControl};
-use super::protocol::{Attempt, Attempted};
+use super::joins::{Call, Joins, millis};
 use super::tcc::TccClient;
 use super::transactions::Transactions;
-use crate::rpc::{CallOptions, Fault, Reply};
+use crate::rpc::Reply;
 
 /// How long after the transaction's own deadline its commit may still wait for an answer: a fail-over of the coordinator
 /// takes about a second, and an answer is worth more to the caller than an early "unknown".
@@ -40,17 +40,16 @@ pub struct GlobalTransaction {
     reference: Option<String>,
     deadline: Instant,
     xid: OnceCell<Xid>,
-    joined: Mutex<Joined>,
+    joins: Joins,
+    begin: Mutex<Started>,
 }
 
-/// What has been sent for it so far.
+/// The begin, which travels beside the first try.
 #[derive(Default)]
-struct Joined {
-    calls: u32,
-    branches: Vec<BranchSummary>,
-    /// The Begin under way. `None`: nothing was sent, or the decision has been asked for.
-    begin: Option<env::JoinHandle<()>>,
+struct Started {
     is_begun: bool,
+    /// `None`: nothing was sent, or the decision has been asked for.
+    under_way: Option<env::JoinHandle<()>>,
 }
 
 impl GlobalTransaction {
@@ -61,7 +60,8 @@ impl GlobalTransaction {
             reference: None,
             deadline: Instant::now() + timeout.min(MAX_TIMEOUT),
             xid: OnceCell::new(),
-            joined: Mutex::default(),
+            joins: Joins::default(),
+            begin: Mutex::default(),
         }
     }
 
@@ -85,7 +85,7 @@ impl GlobalTransaction {
     /// Tries one branch. Several may run at once; each call is a branch of its own, numbered in the order of the calls.
     ///
     /// # Errors
-    /// [`Fault::Refused`] when the participant said no; the transaction can then only abort. A failure of certainty `NotDone`
+    /// [`Fault::Refused`](crate::Fault::Refused) when the participant said no; the transaction can then only abort. A failure of certainty `NotDone`
     /// leaves the branch out, and another may be tried instead; `Unknown` forbids COMMIT.
     ///
     /// # Cancel safety
@@ -95,31 +95,16 @@ impl GlobalTransaction {
         client: &'a C,
         order: C::Order,
     ) -> impl Future<Output = Reply<C::Hold, C::Refusal>> + Send + 'a {
-        let branch = self.next_branch();
-        async move { self.attempt_as(branch, client, order).await }
-    }
-
-    async fn attempt_as<C: TccClient>(&self, branch: BranchId, client: &C, order: C::Order) -> Reply<C::Hold, C::Refusal> {
-        let xid = self.xid().await?;
-        let remaining = self.remaining();
-        if remaining.is_zero() {
-            let message = format!("try branch {branch} of {xid} at {}: the transaction's time is over", client.service());
-            return Err(Fault::Failed(Error::new(ErrorKind::DeadlineExceeded, codes::DEADLINE, message)));
+        let branch = BranchId::root(self.joins.next_call());
+        async move {
+            let xid = self.xid().await?;
+            let deadline = self.deadline;
+            // What is too late is not begun either.
+            if deadline > Instant::now() {
+                self.begin_once(xid);
+            }
+            self.joins.attempt(Call { xid, branch, deadline }, client, order).await
         }
-        let route = client.route(&order);
-        self.list(BranchSummary {
-            branch: branch.clone(),
-            service: client.service().to_owned(),
-            route: route.as_ref().map(|key| key.as_str().to_owned()),
-            // It is listed before it is sent, so that a lost answer can never be a forgotten branch.
-            state: TryState::Unknown,
-        })?;
-        self.begin_once(xid);
-        let attempt = Attempt { xid, branch: branch.clone(), remaining_ms: millis(remaining), order };
-        let options = CallOptions { route, timeout: Some(remaining), ..CallOptions::default() };
-        let reply = client.attempt(&attempt, options).await;
-        self.note(&branch, &reply);
-        reply.map(|attempted| attempted.hold)
     }
 
     /// Commits: every branch will be confirmed, and this returns as soon as that is durable.
@@ -130,7 +115,7 @@ impl GlobalTransaction {
     /// # Cancel safety
     /// A commit that is dropped may still happen: ask.
     pub async fn commit(self) -> Result<(), Error> {
-        if !self.joined.lock().is_begun {
+        if !self.begin.lock().is_begun {
             return Ok(());
         }
         let xid = self.xid().await?;
@@ -149,7 +134,7 @@ impl GlobalTransaction {
     /// # Cancel safety
     /// It aborts all the same.
     pub async fn abort(self) -> Result<(), Error> {
-        if !self.joined.lock().is_begun {
+        if !self.begin.lock().is_begun {
             return Ok(());
         }
         self.settle(Decision::Abort).await.map(|_| ())
@@ -164,19 +149,10 @@ impl GlobalTransaction {
 
     async fn settling(&self, decision: Decision) -> Result<Settling, Error> {
         let xid = self.xid().await?;
-        let (begin, branches) = {
-            let mut joined = self.joined.lock();
-            (joined.begin.take(), std::mem::take(&mut joined.branches))
-        };
-        let wish = Decide { xid, decision, branches };
+        let begin = self.begin.lock().under_way.take();
+        let wish = Decide { xid, decision, branches: self.joins.close() };
         let give_up_at = self.deadline + PATIENCE;
         Ok(Settling { transactions: self.transactions.clone(), begin, wish, give_up_at })
-    }
-
-    fn next_branch(&self) -> BranchId {
-        let mut joined = self.joined.lock();
-        joined.calls += 1;
-        BranchId::root(joined.calls)
     }
 
     fn remaining(&self) -> Duration {
@@ -184,8 +160,8 @@ impl GlobalTransaction {
     }
 
     fn begin_once(&self, xid: Xid) {
-        let mut joined = self.joined.lock();
-        if std::mem::replace(&mut joined.is_begun, true) {
+        let mut started = self.begin.lock();
+        if std::mem::replace(&mut started.is_begun, true) {
             return;
         }
         let begin = Begin {
@@ -196,48 +172,18 @@ impl GlobalTransaction {
             application: self.transactions.application().to_owned(),
         };
         let transactions = self.transactions.clone();
-        joined.begin = Some(crate::spawn(async move {
+        started.under_way = Some(crate::spawn(async move {
             if let Err(fault) = transactions.control().begin(begin).await {
                 tracing::debug!(%xid, %fault, "the begin of a transaction was not acknowledged");
             }
         }));
     }
-
-    fn list(&self, branch: BranchSummary) -> Result<(), Error> {
-        let mut joined = self.joined.lock();
-        if joined.branches.len() >= MAX_BRANCHES {
-            let message = format!("try branch {} of a transaction that has {MAX_BRANCHES}", branch.branch);
-            return Err(Error::new(ErrorKind::Invalid, codes::TRANSACTION_TOO_LARGE, message));
-        }
-        joined.branches.push(branch);
-        Ok(())
-    }
-
-    fn note<H, R>(&self, branch: &BranchId, reply: &Reply<Attempted<H>, R>) {
-        let mut joined = self.joined.lock();
-        let state = match reply {
-            Ok(_) => TryState::Tried,
-            Err(Fault::Refused(_)) => TryState::Refused,
-            Err(Fault::Failed(error)) if error.certainty() == Certainty::NotDone => {
-                joined.branches.retain(|listed| listed.branch != *branch);
-                return;
-            }
-            Err(Fault::Failed(_)) => TryState::Unknown,
-        };
-        for listed in joined.branches.iter_mut().filter(|listed| listed.branch == *branch) {
-            listed.state = state;
-        }
-        if let Ok(attempted) = reply {
-            joined.branches.extend(attempted.joins.iter().cloned());
-        }
-    }
 }
 
 impl Drop for GlobalTransaction {
     fn drop(&mut self) {
-        let mut joined = self.joined.lock();
-        let (Some(begin), Some(xid)) = (joined.begin.take(), self.xid.get()) else { return };
-        let wish = Decide { xid: *xid, decision: Decision::Abort, branches: std::mem::take(&mut joined.branches) };
+        let (Some(begin), Some(xid)) = (self.begin.lock().under_way.take(), self.xid.get()) else { return };
+        let wish = Decide { xid: *xid, decision: Decision::Abort, branches: self.joins.close() };
         let give_up_at = self.deadline + PATIENCE;
         let settling = Settling { transactions: self.transactions.clone(), begin: Some(begin), wish, give_up_at };
         // Without a runtime nobody can be told; the deadline aborts it.
@@ -306,8 +252,4 @@ fn aborted(xid: Xid, cause: Cause) -> Error {
         _ => codes::DECIDED_OTHERWISE,
     };
     Error::new(ErrorKind::Conflict, code, format!("commit {xid}: it was aborted because of {cause}"))
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

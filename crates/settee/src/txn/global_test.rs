@@ -95,7 +95,7 @@ impl TransactionControl for FakeControl {
 }
 
 /// A participant whose answer the amount chooses.
-struct FakeDebit;
+pub(super) struct FakeDebit;
 
 const REFUSED: i64 = 1;
 const NOT_DONE: i64 = 2;

@@ -10,7 +10,9 @@
 mod control;
 mod drive;
 mod global;
+mod joins;
 mod lease;
+mod nested;
 mod participant;
 mod protocol;
 mod store;
@@ -25,6 +27,7 @@ pub use control::{
 };
 pub use drive::{run_attempt, run_phase_two};
 pub use global::GlobalTransaction;
+pub use nested::Nested;
 pub use participant::{Participant, ParticipantServer};
 pub use protocol::{ATTEMPT, Attempt, Attempted, METHODS, PHASE_TWO, PhaseTwo, PhaseTwoAnswer};
 pub use settee_core::id::{BranchId, Xid};

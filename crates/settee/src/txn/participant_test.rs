@@ -1,8 +1,6 @@
-//! A participant over a database in memory, and what `#[tcc("pay.Debit", route = account)]` expands to, written by hand.
+//! A participant over a database in memory.
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +13,8 @@ use settee_core::txn::fence::Row;
 use settee_core::{Certainty, Error, Timestamp, env};
 
 use super::*;
-use crate::rpc::{Fault, Reply, ServiceDescriptor, refuse};
+use crate::rpc::{CallOptions, Channels, Fault, Listening, Never, Reply, ServerConfig, Services, StaticInstances, refuse};
+use crate::trace::Tracer;
 
 // What a user writes -------------------------------------------------------------------------
 
@@ -39,6 +38,18 @@ impl crate::rpc::Refusal for Refusal {
     }
 }
 
+/// Holds money of an account.
+#[crate::tcc("pay.Debit", route = account)]
+pub(super) trait Debit {
+    type Tx: LocalTx;
+    async fn attempt(&self, tx: &mut Self::Tx, order: &Order) -> Reply<Hold, Refusal>;
+    async fn confirm(&self, tx: &mut Self::Tx, order: &Order, hold: &Hold) -> Reply<()>;
+    async fn cancel(&self, tx: &mut Self::Tx, order: &Order, hold: &Hold) -> Reply<()>;
+}
+
+/// The amount of an order for which the ledger needs another one.
+const NESTING: i64 = 99;
+
 /// Holds up to 100 an order; an order of 13 meets a broken statement.
 struct Ledger;
 
@@ -49,6 +60,11 @@ impl Debit for Ledger {
         tx.effect("try")?;
         if order.minor == 13 {
             return Err(Error::internal("a broken statement").into());
+        }
+        if order.minor == NESTING {
+            let nested = tx.nested.clone().expect("the driver enters every try");
+            let inner = Order { account: "inner".into(), minor: 1_000 };
+            nested.attempt(&super::global_test::FakeDebit, inner).await?;
         }
         if order.minor > 100 {
             return Err(refuse(Refusal::InsufficientFunds));
@@ -64,40 +80,6 @@ impl Debit for Ledger {
     async fn cancel(&self, tx: &mut MemoryTx, order: &Order, hold: &Hold) -> Reply<()> {
         assert_eq!(hold.0, order.minor);
         Ok(tx.effect("cancel")?)
-    }
-}
-
-// What the macro makes of it -----------------------------------------------------------------
-
-trait Debit: Send + Sync + 'static {
-    type Tx: LocalTx;
-    fn attempt(&self, tx: &mut Self::Tx, order: &Order) -> impl Future<Output = Reply<Hold, Refusal>> + Send;
-    fn confirm(&self, tx: &mut Self::Tx, order: &Order, hold: &Hold) -> impl Future<Output = Reply<()>> + Send;
-    fn cancel(&self, tx: &mut Self::Tx, order: &Order, hold: &Hold) -> impl Future<Output = Reply<()>> + Send;
-}
-
-type DebitServer<T, S> = ParticipantServer<DebitTcc<T>, S>;
-
-struct DebitTcc<T>(PhantomData<fn() -> T>);
-
-impl<T: Debit> Tcc for DebitTcc<T> {
-    const DESCRIPTOR: &'static ServiceDescriptor = &ServiceDescriptor { name: "pay.Debit", methods: METHODS };
-    type Handler = T;
-    type Tx = T::Tx;
-    type Order = Order;
-    type Hold = Hold;
-    type Refusal = Refusal;
-
-    async fn attempt(handler: &T, tx: &mut T::Tx, order: &Order) -> Reply<Hold, Refusal> {
-        Debit::attempt(handler, tx, order).await
-    }
-
-    async fn confirm(handler: &T, tx: &mut T::Tx, order: &Order, hold: &Hold) -> Reply<()> {
-        Debit::confirm(handler, tx, order, hold).await
-    }
-
-    async fn cancel(handler: &T, tx: &mut T::Tx, order: &Order, hold: &Hold) -> Reply<()> {
-        Debit::cancel(handler, tx, order, hold).await
     }
 }
 
@@ -134,6 +116,7 @@ struct MemoryTx {
     committed: tokio::sync::OwnedMutexGuard<Tables>,
     working: Tables,
     faults: Arc<Mutex<Faults>>,
+    nested: Option<Nested>,
 }
 
 impl MemoryTx {
@@ -151,7 +134,7 @@ impl LocalStore for MemoryStore {
 
     async fn begin(&self) -> Result<MemoryTx, Error> {
         let committed = self.tables.clone().lock_owned().await;
-        Ok(MemoryTx { working: committed.clone(), committed, faults: self.faults.clone() })
+        Ok(MemoryTx { working: committed.clone(), committed, faults: self.faults.clone(), nested: None })
     }
 
     async fn overdue(&self, query: OverdueQuery) -> Result<Vec<FenceKey>, Error> {
@@ -180,6 +163,10 @@ impl LocalTx for MemoryTx {
         line.state = row;
         line.saved = saved.unwrap_or_else(|| line.saved.clone());
         Ok(())
+    }
+
+    fn enter(&mut self, branch: Nested) {
+        self.nested = Some(branch);
     }
 
     async fn commit(mut self) -> Result<(), Error> {
@@ -333,4 +320,46 @@ async fn a_try_that_nobody_finished_is_ended_as_the_coordinator_says() {
     let asked = Inquire { xid: xid(), branch: Some(BranchId::root(1)) };
     assert_eq!(*control.inquired.lock(), [asked.clone(), asked]);
     assert_eq!((effects(&store).await, rows(&store).await), (vec!["try", "cancel"], vec![Row::Cancelled]));
+}
+
+#[tokio::test]
+async fn what_a_participant_tried_elsewhere_joins_and_a_repeated_try_says_so_again() {
+    let store = MemoryStore::default();
+    let child = BranchSummary {
+        branch: BranchId::received("1.1"),
+        service: "pay.Debit".into(),
+        route: Some("inner".into()),
+        state: TryState::Tried,
+    };
+    store.faults.lock().lose_answer_of_commit = true;
+    assert!(run_attempt::<DebitTcc<Ledger>, _>(&store, &Ledger, attempt(NESTING)).await.is_err());
+    let again = run_attempt::<DebitTcc<Ledger>, _>(&store, &Ledger, attempt(NESTING)).await.unwrap();
+    assert_eq!(again.joins, [child]);
+    assert_eq!(effects(&store).await, ["try"]);
+}
+
+#[tokio::test]
+async fn both_phases_cross_the_wire_and_a_violation_is_told_as_one() {
+    let store = MemoryStore::default();
+    let services = Arc::new(Services::new().with(DebitServer::new(Ledger, store.clone())));
+    let at = "127.0.0.1:0".parse().unwrap();
+    let listening = Listening::start(at, services, Arc::new(()), ServerConfig::default()).await.unwrap();
+    let channels = Channels::new(Arc::new(StaticInstances::new().otherwise([listening.address()])), Tracer::off());
+    let debit: DebitClient = channels.client();
+    assert_eq!(debit.route(&attempt(7).order).unwrap().as_str(), "CH93");
+
+    let refused = debit.attempt(&attempt(101), CallOptions::default()).await.unwrap_err();
+    assert_eq!(refused.refusal(), Some(&Refusal::InsufficientFunds));
+    let attempted = debit.attempt(&attempt(7), CallOptions::default()).await.unwrap();
+    assert_eq!(attempted.hold, Hold(7));
+
+    let phase_two = |decision| {
+        let message = PhaseTwo { xid: xid(), branch: BranchId::root(1), decision, token: FencingToken::default() };
+        let channel = channels.channel("pay.Debit");
+        async move { channel.call::<_, PhaseTwoAnswer, Never>(&PHASE_TWO, &message, CallOptions::default()).await }
+    };
+    assert_eq!(phase_two(Decision::Commit).await.unwrap().kind, Done::Real);
+    let contradicted = Error::from(phase_two(Decision::Abort).await.unwrap_err());
+    assert_eq!((contradicted.code(), contradicted.certainty()), (&codes::FENCE_VIOLATION, Certainty::NotDone));
+    assert_eq!(effects(&store).await, ["try", "confirm"]);
 }

@@ -8,6 +8,8 @@ use settee_core::id::{BranchId, Xid};
 use settee_core::txn::fence::{Request, Row};
 use settee_core::{Error, Timestamp};
 
+use super::nested::Nested;
+
 /// Bytes of order, hold and joins that a fence row keeps at most: larger data belongs into the participant's own rows.
 pub const MAX_SAVED_BYTES: usize = 64 * 1024;
 
@@ -46,6 +48,12 @@ pub trait LocalTx: Send + 'static {
     /// # Errors
     /// The local transaction is to be rolled back then.
     fn set_fence(&mut self, key: &FenceKey, row: Row, saved: Option<Bytes>) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Told, before a try runs, which branch it is, so that the handler can reach further participants through it. By default
+    /// nobody keeps it, and the participant is the end of its path.
+    fn enter(&mut self, branch: Nested) {
+        drop(branch);
+    }
 
     /// Makes everything durable.
     ///

@@ -12,6 +12,21 @@ use super::global::GlobalTransaction;
 use super::lease::Leases;
 
 /// Begins global transactions. Cheap to clone; make one a process.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use settee::txn::{TccClient, Transactions};
+///
+/// async fn transfer<D, C>(transactions: &Transactions, debit: (&D, D::Order), credit: (&C, C::Order)) -> settee::Result<()>
+/// where
+///     D: TccClient<Refusal = settee::Never>,
+///     C: TccClient<Refusal = settee::Never>,
+/// {
+///     let transfer = transactions.begin("transfer", Duration::from_secs(5)).with_reference("E2E-1");
+///     tokio::try_join!(transfer.attempt(debit.0, debit.1), transfer.attempt(credit.0, credit.1))?;
+///     transfer.commit().await
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Transactions(Arc<Inner>);
 
@@ -30,7 +45,6 @@ impl Transactions {
 
     /// A global transaction that aborts unless it commits within `timeout`, at most an hour. Nothing is sent yet: what is
     /// never tried costs nothing.
-    #[must_use]
     pub fn begin(&self, name: &str, timeout: Duration) -> GlobalTransaction {
         GlobalTransaction::new(self.clone(), name, timeout)
     }

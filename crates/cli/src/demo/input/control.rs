@@ -94,11 +94,10 @@ impl ControlSum {
     }
 
     fn aligned(self, other: Decimal) -> Option<(i128, i128, u8)> {
-        let scale = self.scale.max(other.scale);
+        let (digits, other_scale) = other.parts();
+        let scale = self.scale.max(other_scale);
         let grown = |digits: i128, from: u8| digits.checked_mul(10_i128.checked_pow(u32::from(scale - from))?);
-        let magnitude = i128::from(other.digits);
-        let signed = if other.negative { -magnitude } else { magnitude };
-        Some((grown(self.digits, self.scale)?, grown(signed, other.scale)?, scale))
+        Some((grown(self.digits, self.scale)?, grown(digits, other_scale)?, scale))
     }
 }
 

@@ -267,9 +267,11 @@ async fn a_turned_bit_is_noticed_or_harmless_never_served() {
         let header = (0..64).flat_map(|at| (0..8).map(move |bit| (at, bit)));
         // Everything but padding and the insides of values, which are all alike.
         let is_structure = |at: &usize| !matches!(bytes[*at], 0 | b'v');
-        let spread = (64..320).chain((320..bytes.len()).filter(is_structure).step_by(89));
+        let spread = (64..320).chain((320..bytes.len()).filter(is_structure).step_by(97));
+        // A turned key in an inner page would hide what is behind it.
+        let keys = (0..bytes.len()).filter(|at| bytes[*at] == b'k').step_by(5);
         let mut noticed = 0;
-        let all = header.chain(spread.map(|at| (at, at % 8)));
+        let all = header.chain(spread.chain(keys).map(|at| (at, at % 8)));
         for (at, bit) in all.filter(|place| clean || *place != UNCOVERED) {
             let disk = disk_with(&bytes);
             assert!(disk.flip(FILE, u64::try_from(at).unwrap(), u8::try_from(bit).unwrap()));

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use settee_core::Certainty;
-use settee_core::port::{DiskFile, DiskLock};
 use settee_core::testing::log::{contract, survives_reopening};
 
 use super::*;
@@ -185,132 +184,6 @@ async fn a_closed_log_refuses_and_what_was_called_before_is_answered() {
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_as_not_done_and_goes_on_by_itself_when_there_is_room() {
-    let disk = MemoryDisk::new();
-    let log = open(&disk).await.unwrap();
-    disk.set_limit(disk.used() + 1_000);
-    let mut accepted = 0;
-    let refused = loop {
-        match log.append(one("s", format!("{accepted}{}", "x".repeat(600)))).await {
-            Ok(_) => accepted += 1,
-            Err(error) => break error,
-        }
-    };
-    assert_eq!((refused.kind(), refused.certainty()), (StoreErrorKind::Full, Certainty::NotDone));
-    assert_eq!(log.append(one("s", "y".repeat(600))).await.unwrap_err().certainty(), Certainty::NotDone);
-    assert_eq!(log.read(&stream("s"), Offset(0), ALL).await.unwrap().len(), accepted, "reading goes on");
-    disk.set_limit(u64::MAX);
-    assert_eq!(log.append(one("s", "z")).await.unwrap(), Appended::At(Offset(accepted as u64)));
-    drop(log);
-    disk.crash(|| true);
-    assert_eq!(payloads(&open(&disk).await.unwrap(), "s").await.len(), accepted + 1);
-}
-
-/// A disk on which the next write reaches the page cache and is nevertheless reported as failed.
-#[derive(Clone)]
-struct LateFailure {
-    disk: MemoryDisk,
-    is_armed: Arc<std::sync::atomic::AtomicBool>,
-}
-
-struct LateFailureFile(Arc<dyn DiskFile>, Arc<std::sync::atomic::AtomicBool>);
-
-impl Disk for LateFailure {
-    fn open(&self, name: &str, create: bool) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(LateFailureFile(self.disk.open(name, create)?, self.is_armed.clone())))
-    }
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.disk.list()
-    }
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.disk.remove(name)
-    }
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.disk.rename(from, to)
-    }
-    fn sync_folder(&self) -> io::Result<()> {
-        self.disk.sync_folder()
-    }
-    fn lock(&self) -> io::Result<Box<dyn DiskLock>> {
-        self.disk.lock()
-    }
-}
-
-impl DiskFile for LateFailureFile {
-    fn read_at(&self, position: u64, bytes: &mut [u8]) -> io::Result<()> {
-        self.0.read_at(position, bytes)
-    }
-    fn write_at(&self, position: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_at(position, bytes)?;
-        match self.1.swap(false, std::sync::atomic::Ordering::Relaxed) {
-            true => Err(io::ErrorKind::StorageFull.into()),
-            false => Ok(()),
-        }
-    }
-    fn sync(&self) -> io::Result<()> {
-        self.0.sync()
-    }
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
-    fn set_len(&self, length: u64) -> io::Result<()> {
-        self.0.set_len(length)
-    }
-}
-
-async fn with_refused_write(goes_on: bool) -> Vec<String> {
-    let disk = MemoryDisk::new();
-    let failing = LateFailure { disk: disk.clone(), is_armed: Arc::default() };
-    let log = EmbeddedLog::open(Arc::new(failing.clone()), small()).await.unwrap();
-    log.append(one("s", "a")).await.unwrap();
-    failing.is_armed.store(true, std::sync::atomic::Ordering::Relaxed);
-    let refused = log.append(one("s", "b")).await.unwrap_err();
-    assert_eq!((refused.kind(), refused.certainty()), (StoreErrorKind::Full, Certainty::NotDone));
-    if goes_on {
-        assert_eq!(log.append(one("s", "c")).await.unwrap(), Appended::At(Offset(1)));
-    }
-    disk.crash(|| true);
-    payloads(&open(&disk).await.unwrap(), "s").await
-}
-
-#[tokio::test]
-async fn what_was_refused_as_not_done_never_comes_back_though_its_write_reached_the_disk() {
-    assert_eq!(with_refused_write(false).await, ["a"]);
-    assert_eq!(with_refused_write(true).await, ["a", "c"]);
-}
-
-#[tokio::test]
-async fn a_failed_sync_is_unknown_for_its_group_and_ends_the_log() {
-    let disk = MemoryDisk::new();
-    let log = open(&disk).await.unwrap();
-    log.append(one("s", "a")).await.unwrap();
-    disk.fail_next_sync();
-    let (first, second) = futures::join!(log.append(one("s", "b")), log.append(one("t", "c")));
-    for failed in [first.unwrap_err(), second.unwrap_err()] {
-        assert_eq!((failed.kind(), failed.certainty()), (StoreErrorKind::Poisoned, Certainty::Unknown));
-    }
-    let later = log.append(one("s", "d")).await.unwrap_err();
-    assert_eq!((later.kind(), later.certainty()), (StoreErrorKind::Poisoned, Certainty::NotDone));
-    assert_eq!(log.read(&stream("s"), Offset(0), ALL).await.unwrap_err().kind(), StoreErrorKind::Poisoned);
-    assert_eq!(log.tail(&stream("s")).await.unwrap_err().kind(), StoreErrorKind::Poisoned);
-}
-
-#[tokio::test]
-async fn what_a_failed_sync_left_in_the_page_cache_alone_is_not_served_and_then_lost() {
-    let disk = MemoryDisk::new();
-    let log = open(&disk).await.unwrap();
-    disk.fail_next_sync();
-    log.append(one("s", "a")).await.unwrap_err();
-    log.close().await;
-    disk.kill();
-    let log = open(&disk).await.unwrap();
-    let served = payloads(&log, "s").await;
-    drop(log);
-    disk.crash(|| false);
-    assert_eq!(payloads(&open(&disk).await.unwrap(), "s").await, served);
-}
-
-#[tokio::test]
 async fn the_log_of_a_newer_version_is_named_and_left_alone() {
     let disk = MemoryDisk::new();
     open(&disk).await.unwrap().close().await;
@@ -345,4 +218,61 @@ async fn a_group_of_very_many_new_streams_is_still_believed_after_reopening() {
     let log = open(&disk).await.unwrap();
     assert_eq!(log.streams().await.unwrap().len(), 20_001);
     assert_eq!(payloads(&log, &names[19_999]).await, ["x"]);
+}
+
+/// A simulated machine on which blocking work runs inline, and randomness is none.
+struct Machine;
+
+impl env::Host for Machine {
+    fn poll_gate(&self, _: &std::task::Waker) -> bool {
+        true
+    }
+    fn connect(&self, _: std::net::SocketAddr) -> BoxFuture<'static, io::Result<Box<dyn env::Io>>> {
+        Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
+    }
+    fn listen(&self, _: std::net::SocketAddr) -> io::Result<Box<dyn env::Accept>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    fn spawned(&self, _: tokio::task::AbortHandle) {}
+    fn charge(&self) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(Duration::from_micros(100)))
+    }
+    fn wall_clock(&self) -> settee_core::Timestamp {
+        settee_core::Timestamp::from_micros(0)
+    }
+    fn fill_random(&self, bytes: &mut [u8]) {
+        bytes.fill(4);
+    }
+}
+
+async fn simulated_life() -> (crate::memory::DiskCounters, Vec<u8>) {
+    let disk = MemoryDisk::new();
+    let host: Arc<dyn env::Host> = Arc::new(Machine);
+    let life = {
+        let disk = disk.clone();
+        async move {
+            let log = open(&disk).await.unwrap();
+            let calls = (0..40).map(|number| log.append(one(&format!("s{}", number % 3), "x".repeat(number * 20))));
+            futures::future::try_join_all(calls.collect::<Vec<_>>()).await.unwrap();
+            for number in 0..40 {
+                log.append(one("s", "y".repeat(number * 20))).await.unwrap();
+            }
+            log.trim(&stream("s"), Offset(40)).await.unwrap();
+            log.close().await;
+        }
+    };
+    env::on_host(&host, || env::spawn(life)).await.unwrap();
+    let mut content = Vec::new();
+    for name in disk.list().unwrap() {
+        let file = disk.open(&name, false).unwrap();
+        let begin = content.len();
+        content.resize(begin + file.len().unwrap() as usize, 0);
+        file.read_at(0, &mut content[begin..]).unwrap();
+    }
+    (disk.counters(), content)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_simulated_life_repeats_to_the_byte() {
+    assert!(simulated_life().await == simulated_life().await);
 }

@@ -28,6 +28,8 @@ mod writer;
 #[cfg(all(test, feature = "memory"))]
 mod crash_test;
 #[cfg(all(test, feature = "memory"))]
+mod fault_test;
+#[cfg(all(test, feature = "memory"))]
 mod log_test;
 
 use std::sync::Arc;

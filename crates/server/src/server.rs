@@ -1,0 +1,165 @@
+//! One process that coordinates: engines, shards, components and the listener, started in order.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use settee::app::{Metrics, ProcessPages};
+use settee::flow::control::FlowControlServer;
+use settee::job::JobControlServer;
+use settee::mq::MessageControlServer;
+use settee::registry::RegistryControlServer;
+use settee::rpc::{Channels, HttpPages, Listening, ServerConfig, Services};
+use settee::trace::control::{TraceControlClient, TraceControlServer};
+use settee::trace::{ServerSpans, Tracer, export};
+use settee::txn::TransactionControlServer;
+use settee_core::id::ShardId;
+use settee_core::port::{Disk, Kv, Log};
+use settee_core::shutdown::{ShutdownTrigger, pair};
+use settee_core::{Error, env};
+use settee_engines::embedded::{EmbeddedKv, EmbeddedLog, FileDisk, Folder, LogOptions};
+
+use crate::flow::FlowRules;
+use crate::job::Scheduler;
+use crate::mq::Broker;
+use crate::registry::Registry;
+use crate::shard::Shards;
+use crate::trace::Traces;
+use crate::txn::{ChannelParticipants, Coordinator};
+
+/// The application name of a server, in traces and `/info`.
+const NAME: &str = "settee-server";
+
+/// Where a server keeps what it remembers.
+pub struct Engines {
+    /// The state.
+    pub kv: Arc<dyn Kv>,
+    /// The log.
+    pub log: Arc<dyn Log>,
+    /// Held as long as the engines are used.
+    folder: Option<Folder>,
+}
+
+impl Engines {
+    /// Engines that are open already.
+    #[must_use]
+    pub fn new(kv: Arc<dyn Kv>, log: Arc<dyn Log>) -> Self {
+        Self { kv, log, folder: None }
+    }
+
+    /// The embedded engines in the folder at `path`, made if it is missing.
+    ///
+    /// # Errors
+    /// Coded, each with the path and what to do: `STO0003` newer data, `STO0004` another process, `STO0005` a read-only folder,
+    /// `STO0001` no room, `STO0002` damage.
+    pub async fn embedded(path: &Path) -> Result<Self, Error> {
+        let path = path.to_owned();
+        let disk = env::blocking(move || FileDisk::open(&path).map_err(|error| crate::folder::cannot_open(&path, &error))).await?;
+        Self::on_disk(Arc::new(disk)).await
+    }
+
+    /// The embedded engines on a disk.
+    ///
+    /// # Errors
+    /// As [`Engines::embedded`].
+    pub async fn on_disk(disk: Arc<dyn Disk>) -> Result<Self, Error> {
+        let folder = env::blocking(move || Folder::open(disk)).await?;
+        let kv = EmbeddedKv::open(folder.disk().clone()).await?;
+        let log = EmbeddedLog::open_in(folder.clone(), LogOptions::default()).await?;
+        Ok(Self { kv: Arc::new(kv), log: Arc::new(log), folder: Some(folder) })
+    }
+}
+
+/// How a server serves.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// How long calls under way may take to end at a stop.
+    pub drain: Duration,
+    /// Whether its own spans are recorded.
+    pub trace: bool,
+}
+
+/// A running server. Dropping it stops it without a drain.
+pub struct Server {
+    listening: Listening,
+    shards: Shards,
+    ready: Arc<AtomicBool>,
+    stop: ShutdownTrigger,
+    _folder: Option<Folder>,
+}
+
+impl Server {
+    /// Takes over everything that the engines hold, and serves; ready when it returns.
+    ///
+    /// # Errors
+    /// What the engines report, and `APP0003` when the address cannot be listened on; nothing is served then.
+    pub async fn start(engines: Engines, options: ServerOptions, pages: Arc<dyn HttpPages>) -> Result<Self, Error> {
+        let Engines { kv, log, folder } = engines;
+        let (stop, stopping) = pair();
+        let shards = Shards::open(kv.clone()).await?;
+        let traces = Traces::new();
+        let collector = TraceControlClient::in_process(Arc::new(traces.clone()));
+        let tracer = tracer(options.trace, collector, &stop);
+        let registry = Registry::new(shards.token(ShardId(0)).epoch);
+        let channels = Channels::new(Arc::new(registry.clone()), tracer.clone());
+        let participants = Arc::new(ChannelParticipants::new(channels.clone()));
+        let coordinator =
+            Coordinator::start(crate::txn::Config::default(), shards.clone(), kv.clone(), participants, stopping.clone()).await?;
+        let broker = Broker::open(shards.clone(), kv.clone(), log, crate::mq::Config::default()).await?;
+        let scheduler = Scheduler::start(crate::job::Config::default(), shards.clone(), kv.clone(), channels, stopping).await?;
+        let flow = FlowRules::load(&*kv, shards.clone()).await?;
+
+        let metrics = Arc::new(Metrics::new());
+        let mut services = Services::new()
+            .with(RegistryControlServer::new(registry))
+            .with(TransactionControlServer::new(coordinator))
+            .with(MessageControlServer::new(broker))
+            .with(JobControlServer::new(scheduler))
+            .with(FlowControlServer::new(flow))
+            .with(TraceControlServer::new(traces));
+        services.filter(Arc::new(ServerSpans::new(tracer)));
+        services.filter(Arc::new(settee::app::CountCalls::new(metrics.clone())));
+        let ready = Arc::new(AtomicBool::new(false));
+        let pages = ProcessPages::new(NAME, services.names().collect(), ready.clone(), metrics, pages);
+        let config = ServerConfig { drain: options.drain, ..ServerConfig::default() };
+        let listening = Listening::start(options.listen, Arc::new(services), Arc::new(pages), config).await?;
+        ready.store(true, Ordering::Release);
+        tracing::info!(address = %listening.address(), "ready");
+        Ok(Self { listening, shards, ready, stop, _folder: folder })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.listening.address()
+    }
+
+    /// Waits until this server may answer nothing more: the store stopped, or another server took the shards.
+    pub async fn lost(&self) {
+        self.shards.lost().await;
+    }
+
+    /// Stops taking calls, lets those under way end, and stops.
+    ///
+    /// # Cancel safety
+    /// Dropped halfway, the rest stops without a drain; what was answered is durable either way.
+    pub async fn stop(self) {
+        self.ready.store(false, Ordering::Release);
+        self.listening.drain().await;
+        self.stop.stop();
+    }
+}
+
+/// The tracer of this process, whose spans go straight to its own collector.
+fn tracer(record: bool, collector: TraceControlClient, stop: &ShutdownTrigger) -> Tracer {
+    if !record {
+        return Tracer::off();
+    }
+    let (tracer, finished) = Tracer::new(NAME, &format!("{NAME}@{:08x}", env::random_u64() >> 32));
+    env::spawn(export(finished, collector, Arc::new(AtomicU64::new(0)), stop.token()));
+    tracer
+}

@@ -1,0 +1,250 @@
+//! Putting an application together.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use serde::de::DeserializeOwned;
+use settee_core::{Error, env};
+
+use super::pages::{CountCalls, Metrics};
+use super::process::command_line;
+use super::running::{Background, Running};
+use crate::config::Settings;
+use crate::flow::control::FlowControlClient;
+use crate::flow::{Flow, ServerFlow, follow};
+use crate::job::{Job, JobControlClient};
+use crate::mq::{Consumer, ConsumerOptions, MessageControlClient, MessageHandler, Messages, OutboxSource, Relay};
+use crate::registry::{RegistryClient, RegistryControlClient};
+use crate::rpc::{Channels, Filter, HttpPages, Service, ServiceClient, Services, StaticInstances};
+use crate::trace::control::TraceControlClient;
+use crate::trace::{FinishedSpans, ServerSpans, Tracer, export};
+use crate::txn::{Participant, TransactionControlClient, Transactions};
+
+/// An application on its way to becoming a process.
+///
+/// ```no_run
+/// # use settee::app::App;
+/// # async fn start() -> settee::Result<()> {
+/// #[derive(serde::Deserialize)]
+/// struct Config {
+///     greeting: String,
+/// }
+/// let (app, config) = App::from_command_line::<Config>("greeter")?;
+/// println!("{}", config.greeting);
+/// app.run().await
+/// # }
+/// ```
+pub struct App {
+    pub(super) name: Arc<str>,
+    pub(super) settings: Settings,
+    pub(super) services: Services,
+    pub(super) published: Vec<&'static str>,
+    pub(super) jobs: Vec<Job>,
+    pub(super) background: Vec<Background>,
+    pub(super) registry: RegistryClient,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) pages: Arc<dyn HttpPages>,
+    channels: Channels,
+    control: Channels,
+    tracer: Tracer,
+    flow: Flow,
+    messages: Messages,
+}
+
+impl App {
+    /// An application called `name`, with nothing to serve yet. Must be called on a runtime.
+    ///
+    /// # Errors
+    /// `Invalid` (`APP0002`) for settings that make no sense.
+    pub fn new(name: &str, settings: Settings) -> Result<Self, Error> {
+        settings.parsed_share()?;
+        let server = || Arc::new(StaticInstances::new().otherwise([settings.server]));
+        let untraced = Channels::new(server(), Tracer::off());
+        let process = format!("{name}@{:08x}", env::random_u64() >> 32);
+        let (tracer, finished) = if settings.trace { traced(name, &process) } else { (Tracer::off(), None) };
+        let control = Channels::new(server(), tracer.clone());
+        let registry = RegistryClient::new(untraced.client::<RegistryControlClient>(), settings.cache.clone());
+        let channels = Channels::new(Arc::new(registry.clone()), tracer.clone());
+        let messages = Messages::new(control.client::<MessageControlClient>(), tracer.clone());
+        let mut app = Self {
+            name: name.into(),
+            settings,
+            services: Services::new(),
+            published: Vec::new(),
+            jobs: Vec::new(),
+            background: Vec::new(),
+            registry,
+            metrics: Arc::default(),
+            pages: Arc::new(()),
+            channels,
+            control,
+            tracer: tracer.clone(),
+            flow: Flow::new(),
+            messages,
+        };
+        app.services.filter(Arc::new(ServerSpans::new(tracer)));
+        app.services.filter(Arc::new(CountCalls::new(app.metrics.clone())));
+        app.services.filter(Arc::new(ServerFlow::new(app.flow.clone())));
+        app.follow_flow_rules(&untraced);
+        if let Some(finished) = finished {
+            app.export_spans(&untraced, finished);
+        }
+        Ok(app)
+    }
+
+    /// Reads the command line, the environment and the configuration file, and builds the application.
+    ///
+    /// # Errors
+    /// `Invalid`: `APP0001` for a key or flag that nobody knows, `APP0002` for a value that cannot be read.
+    pub fn from_command_line<C: DeserializeOwned>(name: &str) -> Result<(Self, C), Error> {
+        let (settings, config) = command_line(name)?;
+        Ok((Self::new(name, settings)?, config))
+    }
+
+    /// Serves `service`, and publishes it once the process is ready.
+    #[must_use]
+    pub fn serve(mut self, service: impl Service) -> Self {
+        self.add(Arc::new(service));
+        self
+    }
+
+    /// Takes part in global transactions: serves the branch, and asks about tries that nobody finished.
+    #[must_use]
+    pub fn participate(mut self, participant: impl Participant) -> Self {
+        let participant = Arc::new(participant);
+        self.add(participant.clone());
+        let control = self.control.client::<TransactionControlClient>();
+        self.in_background(move |shutdown| participant.sweep(control, shutdown));
+        self
+    }
+
+    /// Runs `handler` for the messages of `topic`, as a member of `group`.
+    #[must_use]
+    pub fn consume(mut self, topic: &str, group: &str, handler: impl MessageHandler) -> Self {
+        let (messages, topic, group) = (self.messages.clone(), topic.to_owned(), group.to_owned());
+        self.in_background(move |shutdown| {
+            Box::pin(async move {
+                let consumer = Consumer::subscribe(&messages, &topic, &group, handler, ConsumerOptions::default());
+                shutdown.requested().await;
+                consumer.stop().await;
+            })
+        });
+        self
+    }
+
+    /// Publishes what this application's own commits leave in the outbox of its database.
+    #[must_use]
+    pub fn outbox(mut self, source: impl OutboxSource) -> Self {
+        // A database that belongs to one share belongs to one producer: its name must survive restarts.
+        let name = match &self.settings.share {
+            Some(share) => format!("{}.{}.outbox", self.name, share.replace('/', "-of-")),
+            None => format!("{}.outbox", self.name),
+        };
+        let relay = Relay::new(&self.messages, source, &name);
+        self.in_background(move |shutdown| Box::pin(async move { relay.run(shutdown).await }));
+        self
+    }
+
+    /// Runs `job` when it is due.
+    #[must_use]
+    pub fn job(mut self, job: Job) -> Self {
+        self.add(job.worker());
+        self.jobs.push(job);
+        self
+    }
+
+    /// Adds a filter behind tracing, metrics and flow rules.
+    #[must_use]
+    pub fn filter(mut self, filter: impl Filter) -> Self {
+        self.services.filter(Arc::new(filter));
+        self
+    }
+
+    /// Shows `pages` beside `/health/live`, `/health/ready`, `/info` and `/metrics`.
+    #[must_use]
+    pub fn pages(mut self, pages: impl HttpPages) -> Self {
+        self.pages = Arc::new(pages);
+        self
+    }
+
+    /// A client of any service that the registry knows.
+    #[must_use]
+    pub fn client<C: ServiceClient>(&self) -> C {
+        self.channels.client()
+    }
+
+    /// A client of a control service, such as [`JobControlClient`], at the server that the settings name.
+    #[must_use]
+    pub fn control<C: ServiceClient>(&self) -> C {
+        self.control.client()
+    }
+
+    /// Begins global transactions.
+    #[must_use]
+    pub fn transactions(&self) -> Transactions {
+        Transactions::new(self.control(), &self.name)
+    }
+
+    /// Sends and consumes messages.
+    #[must_use]
+    pub fn messages(&self) -> Messages {
+        self.messages.clone()
+    }
+
+    /// The flow rules of this process.
+    #[must_use]
+    pub fn flow(&self) -> Flow {
+        self.flow.clone()
+    }
+
+    /// Starts everything, in order; the process is ready and published when this returns.
+    ///
+    /// # Errors
+    /// `APP0003` when the address cannot be listened on, `APP0004` when a part does not start; nothing is left running then.
+    pub async fn start(self) -> Result<Running, Error> {
+        Running::start(self).await
+    }
+
+    /// Starts, runs until SIGTERM or Ctrl-C, and stops in order.
+    ///
+    /// # Errors
+    /// As [`App::start`].
+    pub async fn run(self) -> Result<(), Error> {
+        let running = self.start().await?;
+        running.until_signal().await;
+        Ok(())
+    }
+
+    pub(super) fn job_control(&self) -> JobControlClient {
+        self.control.client()
+    }
+
+    fn add(&mut self, service: Arc<dyn Service>) {
+        self.published.push(service.descriptor().name);
+        self.services.add(service);
+    }
+
+    fn follow_flow_rules(&mut self, untraced: &Channels) {
+        let (flow, name) = (self.flow.clone(), self.name.to_string());
+        let control = untraced.client::<FlowControlClient>();
+        self.in_background(move |shutdown| Box::pin(follow(flow, control, name, shutdown)));
+    }
+
+    fn export_spans(&mut self, untraced: &Channels, finished: FinishedSpans) {
+        let collector = untraced.client::<TraceControlClient>();
+        let lost = Arc::new(AtomicU64::new(0));
+        self.in_background(move |shutdown| Box::pin(export(finished, collector, lost, shutdown)));
+    }
+
+    fn in_background(
+        &mut self,
+        start: impl FnOnce(settee_core::shutdown::Shutdown) -> crate::expand::BoxFuture<'static, ()> + Send + 'static,
+    ) {
+        self.background.push(Box::new(start));
+    }
+}
+
+fn traced(name: &str, process: &str) -> (Tracer, Option<FinishedSpans>) {
+    let (tracer, finished) = Tracer::new(name, process);
+    (tracer, Some(finished))
+}

@@ -1,0 +1,162 @@
+//! The pages of a process: `/health/live`, `/health/ready`, `/info` and `/metrics`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+use serde_json::json;
+use settee_core::Instant;
+
+use crate::rpc::service::BoxFuture;
+use crate::rpc::{Answer, Filter, HttpAnswer, HttpPages, Incoming, Next};
+
+/// What a process counts. There is no global registry: each process, and each test, has its own.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    calls: Family<CallLabels, Counter>,
+    seconds: Family<MethodLabels, Histogram>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    service: &'static str,
+    method: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MethodLabels {
+    service: &'static str,
+    method: &'static str,
+}
+
+impl Metrics {
+    /// Counters at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("settee");
+        let calls = Family::<CallLabels, Counter>::default();
+        registry.register("server_calls", "Calls served, by how they ended", calls.clone());
+        // From 100 us to 26 s: each bucket twice the one before.
+        let seconds = Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.0001, 2.0, 19)));
+        registry.register("server_call_seconds", "Time from a call's arrival to its answer", seconds.clone());
+        Self { registry, calls, seconds }
+    }
+
+    /// The counters in the Prometheus text format.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let _strings_take_everything = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Counts every call that is served.
+#[derive(Debug)]
+pub struct CountCalls(Arc<Metrics>);
+
+impl CountCalls {
+    /// Counts into `metrics`.
+    #[must_use]
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self(metrics)
+    }
+}
+
+impl Filter for CountCalls {
+    fn call(&self, incoming: Incoming, next: Next) -> BoxFuture<Answer> {
+        let (service, method) = (incoming.service.name, incoming.descriptor().name);
+        let (metrics, started) = (self.0.clone(), Instant::now());
+        Box::pin(async move {
+            let answer = next.run(incoming).await;
+            let outcome = match &answer {
+                Answer::Value(_) | Answer::Stream(_) => "success",
+                Answer::Refused { .. } => "refused",
+                Answer::Failed(_) => "failed",
+            };
+            metrics.calls.get_or_create(&CallLabels { service, method, outcome }).inc();
+            metrics.seconds.get_or_create(&MethodLabels { service, method }).observe(started.elapsed().as_secs_f64());
+            answer
+        })
+    }
+}
+
+/// The pages of one process, before those that it adds itself.
+pub struct ProcessPages {
+    application: String,
+    started: Instant,
+    ready: Arc<AtomicBool>,
+    metrics: Arc<Metrics>,
+    services: Vec<&'static str>,
+    others: Arc<dyn HttpPages>,
+}
+
+impl ProcessPages {
+    /// Pages of `application`, which serves `services`; `others` answers what these do not.
+    #[must_use]
+    pub fn new(
+        application: &str,
+        services: Vec<&'static str>,
+        ready: Arc<AtomicBool>,
+        metrics: Arc<Metrics>,
+        others: Arc<dyn HttpPages>,
+    ) -> Self {
+        Self { application: application.to_owned(), started: Instant::now(), ready, metrics, services, others }
+    }
+
+    fn ready(&self) -> HttpAnswer {
+        match self.ready.load(Ordering::Acquire) {
+            true => text(200, "ready\n"),
+            false => text(503, "not ready\n"),
+        }
+    }
+
+    fn info(&self) -> HttpAnswer {
+        let info = json!({
+            "application": self.application,
+            "version": env!("CARGO_PKG_VERSION"),
+            "services": self.services,
+            "up_seconds": self.started.elapsed().as_secs(),
+        });
+        HttpAnswer { status: 200, content_type: "application/json", body: info.to_string().into() }
+    }
+
+    fn metrics(&self) -> HttpAnswer {
+        let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        HttpAnswer { status: 200, content_type, body: self.metrics.text().into() }
+    }
+}
+
+impl HttpPages for ProcessPages {
+    fn get(&self, path: &str) -> BoxFuture<Option<HttpAnswer>> {
+        let answer = match path.split('?').next() {
+            Some("/health/live") => text(200, "live\n"),
+            Some("/health/ready") => self.ready(),
+            Some("/info") => self.info(),
+            Some("/metrics") => self.metrics(),
+            _ => return self.others.get(path),
+        };
+        Box::pin(std::future::ready(Some(answer)))
+    }
+}
+
+fn text(status: u16, body: &'static str) -> HttpAnswer {
+    HttpAnswer { status, content_type: "text/plain; charset=utf-8", body: body.into() }
+}
+
+/// How long a withdrawal may take before the process stops all the same.
+pub(super) const WITHDRAW: Duration = Duration::from_secs(2);

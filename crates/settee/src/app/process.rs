@@ -1,0 +1,98 @@
+//! What a process needs around its [`App`](super::App): a runtime, its command line, and the signals that end it.
+
+use std::path::PathBuf;
+
+use serde::de::DeserializeOwned;
+use settee_core::Error;
+use settee_core::error::{ErrorKind, codes};
+
+use crate::config::{Layers, Settings};
+
+/// Runs `work` on settee's runtime: what `#[settee::main]` expands to.
+///
+/// # Panics
+/// When the operating system gives no threads, which leaves nothing to run on.
+pub fn run<F: Future>(work: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.expect("the operating system gives threads").block_on(work)
+}
+
+/// The layers of this process: `--config FILE`, the environment, and each `--set key=value`.
+///
+/// # Errors
+/// `Invalid`: a flag that is not known (`APP0001`), a file or value that cannot be read (`APP0002`).
+pub fn command_line<C: DeserializeOwned>(application: &str) -> Result<(Settings, C), Error> {
+    let flags = Flags::read(std::env::args().skip(1))?;
+    let mut layers = Layers::new();
+    if let Some(path) = &flags.config {
+        layers = layers.with_file(path, &read_file(path)?)?;
+    }
+    layers = layers.with_environment::<C>(application, std::env::vars());
+    for assignment in &flags.set {
+        layers = layers.with_flag(assignment)?;
+    }
+    layers.read()
+}
+
+/// Waits for the first signal that asks this process to end: SIGTERM, or Ctrl-C.
+pub(super) async fn stop_signal() {
+    if settee_core::env::is_simulated() {
+        return std::future::pending().await;
+    }
+    let interrupt = tokio::signal::ctrl_c();
+    let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
+        let _either_way_it_is_over = interrupt.await;
+        return;
+    };
+    tokio::select! {
+        _ = interrupt => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Flags {
+    config: Option<PathBuf>,
+    set: Vec<String>,
+}
+
+impl Flags {
+    fn read(mut arguments: impl Iterator<Item = String>) -> Result<Self, Error> {
+        let mut flags = Self::default();
+        while let Some(flag) = arguments.next() {
+            let value = arguments.next();
+            match (flag.as_str(), value) {
+                ("--config", Some(path)) => flags.config = Some(path.into()),
+                ("--set", Some(assignment)) => flags.set.push(assignment),
+                ("--config" | "--set", None) => return Err(wrong_flag(&format!("{flag} needs a value"))),
+                _ => return Err(wrong_flag(&format!("{flag} is not known; there are --config FILE and --set KEY=VALUE"))),
+            }
+        }
+        Ok(flags)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a process reads its configuration before anything runs")]
+fn read_file(path: &PathBuf) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let message = format!("read the configuration {}: {error}", path.display());
+        Error::new(ErrorKind::Invalid, codes::BAD_VALUE, message).caused_by(error)
+    })
+}
+
+fn wrong_flag(why: &str) -> Error {
+    Error::new(ErrorKind::Invalid, codes::UNKNOWN_KEY, format!("read the command line: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_flag_names_the_right_ones() {
+        let read = |flags: &[&str]| Flags::read(flags.iter().map(|flag| (*flag).to_owned()));
+        assert_eq!(read(&["--set", "a=1", "--set", "b=2"]).unwrap().set, ["a=1", "b=2"]);
+        assert!(read(&["--confg", "x"]).unwrap_err().message().contains("--config FILE"));
+        assert!(read(&["--config"]).unwrap_err().message().contains("needs a value"));
+    }
+}

@@ -1,0 +1,116 @@
+//! An application that runs, and how it starts and stops.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use settee_core::error::{ErrorKind, codes};
+use settee_core::registry::Instance;
+use settee_core::shutdown::{Shutdown, ShutdownTrigger, pair};
+use settee_core::{Error, env};
+use std::net::SocketAddr;
+
+use super::builder::App;
+use super::pages::{ProcessPages, WITHDRAW};
+use super::process::stop_signal;
+use crate::expand::BoxFuture;
+use crate::job::{Job, JobControlClient};
+use crate::registry::RegistryClient;
+use crate::rpc::{Listening, ServerConfig};
+
+/// Something that runs beside the services until the shutdown.
+pub(super) type Background = Box<dyn FnOnce(Shutdown) -> BoxFuture<'static, ()> + Send>;
+
+/// How long parts that run beside the services may take to end.
+const STOP: Duration = Duration::from_secs(5);
+
+/// Between two tries to register a job while the server is away.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// A started application. Dropping it stops it without a drain.
+pub struct Running {
+    listening: Listening,
+    registry: RegistryClient,
+    ready: Arc<AtomicBool>,
+    stop: ShutdownTrigger,
+    background: Vec<env::JoinHandle<()>>,
+}
+
+impl Running {
+    pub(super) async fn start(app: App) -> Result<Self, Error> {
+        let ready = Arc::new(AtomicBool::new(false));
+        let mut names = app.published.clone();
+        names.sort_unstable();
+        let pages = ProcessPages::new(&app.name, names, ready.clone(), app.metrics.clone(), app.pages.clone());
+        let config = ServerConfig { drain: app.settings.drain(), ..ServerConfig::default() };
+        let job_control = app.job_control();
+        let instance = instance(&app)?;
+        let listening = Listening::start(app.settings.listen, Arc::new(app.services), Arc::new(pages), config).await?;
+        let (stop, stopping) = pair();
+        let mut background: Vec<_> = app.background.into_iter().map(|start| env::spawn(start(stopping.clone()))).collect();
+        ready.store(true, Ordering::Release);
+        for service in &app.published {
+            app.registry.publish(service, Instance { address: listening.address(), ..instance.clone() });
+        }
+        background.extend(app.jobs.into_iter().map(|job| env::spawn(register(job, job_control.clone(), stopping.clone()))));
+        tracing::info!(application = %app.name, address = %listening.address(), "ready");
+        Ok(Self { listening, registry: app.registry, ready, stop, background })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.listening.address()
+    }
+
+    /// Waits for SIGTERM or Ctrl-C, then stops in order.
+    pub async fn until_signal(self) {
+        stop_signal().await;
+        self.stop().await;
+    }
+
+    /// Stops in order: withdraws, drains calls, ends what runs beside them.
+    ///
+    /// # Cancel safety
+    /// Dropped halfway, the rest stops without a drain.
+    pub async fn stop(self) {
+        self.ready.store(false, Ordering::Release);
+        if tokio::time::timeout(WITHDRAW, self.registry.withdraw_all()).await.is_err() {
+            tracing::warn!("the registry did not acknowledge the withdrawal in time");
+        }
+        self.listening.drain().await;
+        self.stop.stop();
+        let all = futures::future::join_all(self.background);
+        if tokio::time::timeout(STOP, all).await.is_err() {
+            tracing::warn!("a part of the application did not end in time");
+        }
+    }
+}
+
+fn instance(app: &App) -> Result<Instance, Error> {
+    Ok(Instance {
+        address: app.settings.listen,
+        application: app.name.to_string(),
+        weight: app.settings.weight,
+        share: app.settings.parsed_share()?,
+        metadata: std::collections::BTreeMap::new(),
+        publication: settee_core::registry::PublicationId::default(),
+    })
+}
+
+/// Registers a job until the server has taken it, or refuses it for what it is.
+async fn register(job: Job, control: JobControlClient, stopping: Shutdown) {
+    loop {
+        match job.register(&control).await {
+            Ok(()) => return,
+            Err(error) if error.kind() == ErrorKind::Invalid => {
+                tracing::error!(%error, code = %codes::START_FAILED, "a job cannot be registered");
+                return;
+            }
+            Err(error) => tracing::debug!(%error, "register a job"),
+        }
+        if stopping.or(tokio::time::sleep(AGAIN)).await.is_none() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,168 @@
+use std::time::Duration;
+
+use sqlx::raw_sql;
+
+use super::*;
+use crate::testing::{Home, Script, effect, effects};
+use crate::{CommitFault, DatabaseOptions};
+
+async fn ids(database: &Database) -> Vec<String> {
+    database.take(100).await.unwrap().into_iter().map(|row| row.id).collect()
+}
+
+async fn publish(database: &Database, id: &str) {
+    let mut tx = database.begin().await.unwrap();
+    tx.publish_with_id("transfers", "CH93", id, &id).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_message_is_there_if_its_transaction_is_and_else_not() {
+    let home = Home::new();
+    let database = home.open().await;
+    for (name, commits) in [("kept", true), ("rolled back", false)] {
+        let mut tx = database.begin().await.unwrap();
+        effect(&mut tx, name).await.unwrap();
+        tx.publish_with_id("transfers", "CH93", name, &7).await.unwrap();
+        if commits {
+            tx.commit().await.unwrap();
+        }
+    }
+    assert_eq!((ids(&database).await, effects(&database).await), (vec!["kept".to_owned()], vec!["kept".to_owned()]));
+}
+
+#[tokio::test]
+async fn the_order_of_a_key_is_that_of_its_commits_whatever_is_rolled_back_and_deleted() {
+    let home = Home::new();
+    let database = home.open().await;
+    let mut sequences = Vec::new();
+    for number in 0..6 {
+        let mut dropped = database.begin().await.unwrap();
+        dropped.publish_with_id("transfers", "CH93", "dropped", &number).await.unwrap();
+        dropped.rollback().await.unwrap();
+        publish(&database, &number.to_string()).await;
+        if number % 2 == 1 {
+            let rows = database.take(100).await.unwrap();
+            sequences.extend(rows.iter().map(|row| (row.id.clone(), row.sequence)));
+            database.mark_sent(&rows.iter().map(|row| row.row).collect::<Vec<_>>()).await.unwrap();
+        }
+    }
+    assert!(sequences.is_sorted_by(|one, next| one.0 < next.0 && one.1 < next.1), "{sequences:?}");
+    assert_eq!(sequences.len(), 6);
+    let last: i64 =
+        query_scalar("SELECT last_seq FROM settee_outbox_key").fetch_one(&mut database.read().await.unwrap()).await.unwrap();
+    assert_eq!(last, 6, "a rolled back message leaves no gap in its key");
+}
+
+#[tokio::test]
+async fn a_message_arrives_as_it_was_published_with_its_trace() {
+    let home = Home::new();
+    let database = home.open().await;
+    let context = Context::root("test");
+    let trace = context.trace.to_string();
+    context
+        .scope(async {
+            let mut tx = database.begin().await.unwrap();
+            tx.publish("transfers", "CH93", &("settled", 7)).await.unwrap();
+            let delayed = Outgoing { not_before: Some(Timestamp::from_millis(5)), ..Outgoing::new("m-2", "raw") };
+            tx.publish_message("notices", delayed).await.unwrap();
+            tx.commit().await.unwrap();
+        })
+        .await;
+    let rows = database.take(100).await.unwrap();
+    let payload: (String, i64) = settee::expand::decode(Encoding::MessagePack, &rows[0].payload).unwrap();
+    assert_eq!(payload, ("settled".to_owned(), 7));
+    assert_eq!((rows[0].key.as_deref(), rows[0].id.len(), &rows[0].headers[TRACE_HEADER]), (Some("CH93"), 32, &trace));
+    assert_eq!(
+        (rows[1].key.as_deref(), rows[1].not_before, &rows[1].payload[..]),
+        (None, Some(Timestamp::from_millis(5)), &b"raw"[..])
+    );
+    assert_eq!(database.take(1).await.unwrap(), rows[..1]);
+}
+
+#[tokio::test]
+async fn a_row_that_is_not_marked_is_taken_again_under_the_same_sequence_and_producer() {
+    let home = Home::new();
+    let database = home.open().await;
+    publish(&database, "1").await;
+    let first = ProducerRef { id: u64::MAX, epoch: 3 };
+    assert_eq!(database.producer().await.unwrap(), None);
+    assert_eq!(database.adopt(first, None).await.unwrap(), first);
+    let before = database.take(100).await.unwrap();
+    drop(database);
+    let database = home.open().await;
+    assert_eq!((database.take(100).await.unwrap(), database.producer().await.unwrap()), (before, Some(first)));
+}
+
+#[tokio::test]
+async fn an_identity_is_replaced_only_by_who_knows_it() {
+    let home = Home::new();
+    let database = home.open().await;
+    let [one, two, three] = [1, 2, 3].map(|epoch| ProducerRef { id: 9, epoch });
+    assert_eq!(database.adopt(one, None).await.unwrap(), one);
+    assert_eq!(database.adopt(two, None).await.unwrap(), one, "a second relay takes over what is stored");
+    assert_eq!(database.adopt(two, Some(one)).await.unwrap(), two);
+    assert_eq!(database.adopt(three, Some(one)).await.unwrap(), two);
+}
+
+#[tokio::test]
+async fn the_relay_is_woken_by_commits_that_published_and_by_those_that_may_have() {
+    let (home, script) = (Home::new(), std::sync::Arc::<Script>::default());
+    let database = home.open_with(script.options()).await;
+    let woken = async |database: &Database| tokio::time::timeout(Duration::ZERO, database.notified()).await.is_ok();
+    database.begin().await.unwrap().commit().await.unwrap();
+    assert!(!woken(&database).await);
+    publish(&database, "1").await;
+    assert!(woken(&database).await && !woken(&database).await);
+    let mut tx = database.begin().await.unwrap();
+    tx.publish("transfers", "CH93", &2).await.unwrap();
+    script.commits.lock().push_back(CommitFault::DoneUnknown);
+    assert!(tx.commit().await.is_err());
+    assert!(woken(&database).await);
+}
+
+#[tokio::test]
+async fn a_row_that_was_set_aside_is_kept_with_its_cause_and_holds_up_no_other() {
+    let home = Home::new();
+    let database = home.open_with(DatabaseOptions::default()).await;
+    publish(&database, "bad").await;
+    publish(&database, "good").await;
+    let cause = Error::new(ErrorKind::Invalid, codes::MESSAGE_TOO_LARGE, "too large");
+    for _ in 0..2 {
+        database.set_aside(1, &cause).await.unwrap();
+    }
+    assert_eq!(ids(&database).await, ["good"]);
+    let kept: String =
+        query_scalar("SELECT set_aside FROM settee_outbox").fetch_one(&mut database.read().await.unwrap()).await.unwrap();
+    assert_eq!(kept, cause.to_string());
+}
+
+#[tokio::test]
+async fn what_the_broker_would_never_take_is_refused_while_the_sender_can_be_told() {
+    let home = Home::new();
+    let database = home.open().await;
+    let mut tx = database.begin().await.unwrap();
+    for topic in ["", "with space", &"x".repeat(MAX_TOPIC_BYTES + 1)] {
+        assert_eq!(tx.publish(topic, "k", &1).await.unwrap_err().kind(), ErrorKind::Invalid, "{topic}");
+    }
+    let large = tx.publish("transfers", "k", &"x".repeat(2 << 20)).await.unwrap_err();
+    assert_eq!(large.code(), &codes::MESSAGE_TOO_LARGE);
+    tx.commit().await.unwrap();
+    assert_eq!(ids(&database).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn ids_go_on_where_they_were_after_the_outbox_was_empty() {
+    let home = Home::new();
+    let database = home.open().await;
+    publish(&database, "1").await;
+    database.mark_sent(&[1]).await.unwrap();
+    database.mark_sent(&[1]).await.unwrap();
+    let mut tx = database.begin().await.unwrap();
+    raw_sql("VACUUM").execute(&mut tx).await.unwrap_err();
+    tx.rollback().await.unwrap();
+    drop(database);
+    let database = home.open().await;
+    publish(&database, "2").await;
+    assert_eq!(database.take(100).await.unwrap()[0].sequence, 2);
+}

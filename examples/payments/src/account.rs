@@ -1,0 +1,136 @@
+//! The account service: a ledger in SQLite that takes part in transfers and proves its sums.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use settee::app::App;
+use settee::job::{Job, JobHandler, Misfire, Run};
+use settee::{Reply, refuse};
+use settee_sqlx::{Database, DatabaseOptions, Tx};
+
+use crate::api::{
+    Account, AccountServer, Balance, Credit, CreditServer, Debit, DebitServer, Hold, Leg, NewAccount, RECONCILE, Refusal, Settled,
+    TRANSFERS, Total,
+};
+use crate::ledger;
+
+/// What the account service is told.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The file of the ledger.
+    pub database: PathBuf,
+}
+
+/// One ledger.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    database: Database,
+}
+
+/// What a ledger says of itself, for reconciliation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// The sums.
+    pub totals: Vec<Total>,
+    /// Accounts whose balance is not what their entries add up to.
+    pub out_of_balance: i64,
+}
+
+impl Ledger {
+    /// Opens the ledger and makes its tables.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub async fn open(config: &Config, options: DatabaseOptions) -> Reply<Self> {
+        let database = Database::open(&config.database, options).await?;
+        ledger::create(&database).await?;
+        Ok(Self { database })
+    }
+}
+
+/// Puts the account service together.
+///
+/// # Errors
+/// What the database reports.
+pub async fn service(app: App, config: &Config, options: DatabaseOptions) -> Reply<App> {
+    let ledger = Ledger::open(config, options).await?;
+    let database = ledger.database.clone();
+    Ok(app
+        .serve(AccountServer::new(ledger.clone()))
+        .participate(DebitServer::new(ledger.clone(), database.clone()))
+        .participate(CreditServer::new(ledger.clone(), database.clone()))
+        .outbox(database)
+        .job(Job::new(RECONCILE, ledger).cron("0 0 2 * * *").zone("Europe/Zurich").misfire(Misfire::Once).per_share()))
+}
+
+impl Account for Ledger {
+    async fn find(&self, account: String) -> Reply<Balance, Refusal> {
+        ledger::find(&self.database, &account).await
+    }
+
+    async fn open(&self, _ledger: String, accounts: Vec<NewAccount>) -> Reply<()> {
+        ledger::open(&self.database, &accounts).await
+    }
+
+    async fn totals(&self, _ledger: String) -> Reply<Vec<Total>> {
+        ledger::totals(&self.database).await
+    }
+
+    async fn list(&self, _ledger: String, after: String) -> Reply<Vec<Balance>> {
+        ledger::list(&self.database, &after).await
+    }
+}
+
+impl Debit for Ledger {
+    type Tx = Tx;
+
+    async fn attempt(&self, tx: &mut Tx, order: &Leg) -> Reply<Hold, Refusal> {
+        ledger::check(tx, order).await?;
+        if !ledger::freeze(tx, order).await? {
+            return Err(refuse(Refusal::InsufficientFunds));
+        }
+        Ok(Hold { minor: order.minor })
+    }
+
+    async fn confirm(&self, tx: &mut Tx, order: &Leg, _: &Hold) -> Reply<()> {
+        ledger::take(tx, order).await?;
+        let settled = Settled {
+            transfer: order.transfer.clone(),
+            debtor: order.account.clone(),
+            minor: order.minor,
+            currency: order.currency.clone(),
+        };
+        Ok(tx.publish(TRANSFERS, &order.transfer, &settled).await?)
+    }
+
+    async fn cancel(&self, tx: &mut Tx, order: &Leg, _: &Hold) -> Reply<()> {
+        Ok(ledger::release(tx, order).await?)
+    }
+}
+
+impl Credit for Ledger {
+    type Tx = Tx;
+
+    async fn attempt(&self, tx: &mut Tx, order: &Leg) -> Reply<Hold, Refusal> {
+        ledger::check(tx, order).await?;
+        Ok(Hold { minor: order.minor })
+    }
+
+    async fn confirm(&self, tx: &mut Tx, order: &Leg, _: &Hold) -> Reply<()> {
+        Ok(ledger::add(tx, order).await?)
+    }
+
+    async fn cancel(&self, _: &mut Tx, _: &Leg, _: &Hold) -> Reply<()> {
+        Ok(())
+    }
+}
+
+impl JobHandler for Ledger {
+    type Result = Proof;
+
+    async fn run(&self, _: Run) -> Reply<Proof> {
+        let totals = ledger::totals(&self.database).await?;
+        Ok(Proof { totals, out_of_balance: ledger::out_of_balance(&self.database).await? })
+    }
+}

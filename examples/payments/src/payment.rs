@@ -1,0 +1,151 @@
+//! The payment service: each order is one global transaction over two ledgers, and has one outcome for ever.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use settee::app::App;
+use settee::txn::{Decision, Transactions};
+use settee::{Error, Fault, Reply, refuse};
+use settee_sqlx::{Database, DatabaseOptions};
+
+use crate::api::{AccountClient, Account, CreditClient, DebitClient, Payment, PaymentServer, Receipt, Refusal, Transfer};
+use crate::book::{Book, Entry};
+use crate::money::{Currency, Decimal};
+
+/// How long a transfer may take before it is aborted.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the payment service is told.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The file of its book of orders.
+    pub database: PathBuf,
+}
+
+/// Moves money.
+#[derive(Clone, Debug)]
+struct Payments {
+    book: Book,
+    transactions: Transactions,
+    account: AccountClient,
+    debit: DebitClient,
+    credit: CreditClient,
+}
+
+/// Puts the payment service together.
+///
+/// # Errors
+/// What the database reports.
+pub async fn service(app: App, config: &Config, options: DatabaseOptions) -> Reply<App> {
+    let payments = Payments {
+        book: Book::open(Database::open(&config.database, options).await?).await?,
+        transactions: app.transactions(),
+        account: app.client(),
+        debit: app.client(),
+        credit: app.client(),
+    };
+    Ok(app.serve(PaymentServer::new(payments)))
+}
+
+impl Payment for Payments {
+    async fn transfer(&self, order: Transfer) -> Reply<Receipt, Refusal> {
+        match self.outcome(&order).await.map_err(Error::from)? {
+            Entry::Settled(xid) => return Ok(receipt(&order, xid)),
+            Entry::Refused(refusal) => return Err(refuse(refusal)),
+            Entry::OtherContent => return Err(refuse(Refusal::DuplicateId)),
+            Entry::New | Entry::Tried(_) => {}
+        }
+        match self.make(&order).await {
+            Ok(xid) => {
+                self.book.ended(&order, Some(&xid), Ok(())).await.map_err(Error::from)?;
+                Ok(receipt(&order, xid))
+            }
+            Err(Fault::Refused(refusal)) => {
+                self.book.ended(&order, None, Err(&refusal)).await.map_err(Error::from)?;
+                Err(refuse(refusal))
+            }
+            failed => failed.map(|xid| receipt(&order, xid)),
+        }
+    }
+
+    async fn known(&self, orders: Vec<Transfer>) -> Reply<Vec<bool>> {
+        let mut known = Vec::with_capacity(orders.len());
+        for order in &orders {
+            known.push(matches!(self.outcome(order).await?, Entry::Settled(_) | Entry::Refused(_)));
+        }
+        Ok(known)
+    }
+}
+
+impl Payments {
+    /// What became of the order so far. A transaction that nobody wrote down the end of is brought to its end first: it may
+    /// have committed, and what an abort held must be free again before the order is tried anew.
+    async fn outcome(&self, order: &Transfer) -> Reply<Entry> {
+        let entry = self.book.find(order).await?;
+        let Entry::Tried(xid) = &entry else { return Ok(entry) };
+        let xid = xid.parse().map_err(Error::internal)?;
+        match self.transactions.end(xid).await? {
+            Decision::Commit => {
+                self.book.ended(order, Some(&xid.to_string()), Ok(())).await?;
+                Ok(Entry::Settled(xid.to_string()))
+            }
+            Decision::Abort => Ok(Entry::New),
+        }
+    }
+
+    /// One transaction over both ledgers. It is answered when phase two has ended everywhere, so that the next order sees the
+    /// money where it belongs now, and none that a refused one still holds.
+    async fn make(&self, order: &Transfer) -> Reply<String, Refusal> {
+        let minor = amount(order)?;
+        if order.debtor == order.creditor {
+            return self.refuse_same_account(order).await;
+        }
+        let transfer = self.transactions.begin("transfer", TIMEOUT).with_reference(&order.id);
+        let xid = transfer.xid().await?;
+        self.book.tried(order, &xid.to_string()).await.map_err(Error::from)?;
+        let (debited, credited) = tokio::join!(
+            transfer.attempt(&self.debit, order.debit(minor)),
+            transfer.attempt(&self.credit, order.credit(minor)),
+        );
+        let tried = first_refusal(debited.err(), credited.err());
+        if tried.is_ok() {
+            transfer.commit().await?;
+        } else {
+            transfer.abort().await?;
+        }
+        self.transactions.end(xid).await?;
+        tried.map(|()| xid.to_string())
+    }
+
+    /// An account that is unknown or closed is the reason to give before "it is the same account".
+    async fn refuse_same_account(&self, order: &Transfer) -> Reply<String, Refusal> {
+        let account = self.account.find(order.debtor.clone()).await?;
+        Err(refuse(if account.closed { Refusal::ClosedAccount } else { Refusal::SameAccount }))
+    }
+}
+
+/// The reason to give when one side or both said no. A failure of either comes first: the order is then tried again.
+fn first_refusal(debit: Option<Fault<Refusal>>, credit: Option<Fault<Refusal>>) -> Reply<(), Refusal> {
+    match (debit, credit) {
+        (None, None) => Ok(()),
+        (Some(Fault::Failed(error)), _) | (_, Some(Fault::Failed(error))) => Err(Fault::Failed(error)),
+        (Some(Fault::Refused(one)), Some(Fault::Refused(other))) => Err(refuse(if other.rank() < one.rank() { other } else { one })),
+        (Some(only), None) | (None, Some(only)) => Err(only),
+    }
+}
+
+fn amount(order: &Transfer) -> Reply<i64, Refusal> {
+    let invalid = || refuse(Refusal::InvalidAmount);
+    let amount = Decimal::parse(&order.amount).map_err(|_| invalid())?;
+    if amount.is_zero() {
+        return Err(refuse(Refusal::ZeroAmount));
+    }
+    let currency = Currency::parse(&order.currency).ok_or_else(invalid)?;
+    amount.minor(currency.exponent()).map_err(|_| invalid())
+}
+
+fn receipt(order: &Transfer, xid: String) -> Receipt {
+    Receipt { transfer: order.id.clone(), xid }
+}
