@@ -7,6 +7,7 @@
 pub mod mq;
 pub mod flow;
 pub mod record;
+pub mod registry;
 pub mod shard;
 pub mod trace;
 pub mod txn;

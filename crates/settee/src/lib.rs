@@ -11,6 +11,7 @@ pub mod config;
 pub mod flow;
 pub mod job;
 pub mod mq;
+pub mod registry;
 pub mod rpc;
 pub mod trace;
 pub mod txn;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use settee_core::error::{ErrorKind, codes};
 use settee_core::{Error, env};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{Executor, Row, Sqlite};
+use sqlx::{ConnectOptions, Executor, Row, Sqlite};
 use tokio::sync::Notify;
 
 use crate::failure::of_statement;
@@ -146,7 +146,7 @@ impl Database<Sqlite> {
     /// Begins a local transaction, as soon as those that came before have ended.
     ///
     /// # Errors
-    /// `FLW`-like `Limited` when none became free in [`SLOT_WAIT`](crate::SLOT_WAIT) or the context's deadline, else what the
+    /// `Limited` when none became free in [`SLOT_WAIT`](crate::SLOT_WAIT) or the context's deadline, else what the
     /// database reports. Always `NotDone`.
     ///
     /// # Cancel safety
@@ -206,6 +206,8 @@ fn locate(location: &Path, options: &DatabaseOptions) -> Result<(PathBuf, Sqlite
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(busy_timeout);
+    // sqlx times its statements by the real clock, which must not reach the log of a simulation.
+    let connect = if env::is_simulated() { connect.disable_statement_logging() } else { connect };
     Ok((place, connect))
 }
 

@@ -68,7 +68,9 @@ fn class(error: &sqlx::Error) -> (ErrorKind, Code, &'static str) {
         _ if lacks_a_table(error) => {
             (ErrorKind::NotFound, codes::TABLES_MISSING, "; somebody dropped it: restart the service to create it anew")
         }
-        _ if matches!(error, sqlx::Error::WorkerCrashed) => (ErrorKind::Unavailable, codes::DATABASE_FAILED, ""),
+        _ if matches!(error, sqlx::Error::WorkerCrashed | sqlx::Error::Io(_)) => {
+            (ErrorKind::Unavailable, codes::DATABASE_FAILED, "")
+        }
         _ => (ErrorKind::Internal, codes::DATABASE_FAILED, ""),
     }
 }

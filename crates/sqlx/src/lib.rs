@@ -6,6 +6,7 @@
 //!
 //! SQLite for now; `Database<Db>` and `Tx<Db>` leave room for others. Left out: migrations and pools, which are sqlx's own, and
 //! databases in memory. In simulation real SQLite runs, each statement inline; [`SqlFaults`] make it fail.
+//! SQL that asks for the time or for randomness gets the real ones there: bind values of the service instead.
 
 #![forbid(unsafe_code)]
 

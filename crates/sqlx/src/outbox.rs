@@ -1,8 +1,8 @@
 //! The outbox: messages as rows of the transaction that causes them, so that both happen or neither does.
 //!
-//! [`Tx::publish`] writes the rows; a [`Relay`](settee::mq::Relay) over the [`Database`] takes, publishes and deletes them. SQLite
-//! commits one transaction after the other, so the rows' ids are their order and the messages' sequences. After a backup was
-//! restored, empty `settee_producer`: ids are given again then, and the broker would take new messages for repeats.
+//! [`Tx::publish`] writes the rows; a [`Relay`](settee::mq::Relay) over the [`Database`] takes, publishes and deletes them.
+//! SQLite commits one transaction after the other, so the rows' ids are their order and the messages' sequences. After a backup
+//! was restored, empty `settee_producer`: ids are given again then, and the broker would take new messages for repeats.
 
 use std::collections::BTreeMap;
 
@@ -191,9 +191,8 @@ fn encode<T: Serialize + ?Sized>(doing: &str, value: &T) -> Result<Bytes, Error>
 fn check(topic: &str, message: &Outgoing) -> Result<(), Error> {
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     if topic.is_empty() || topic.len() > MAX_TOPIC_BYTES || !topic.bytes().all(is_name) {
-        let text = format!(
-            "publish to topic {topic:?}: a name has 1 to {MAX_TOPIC_BYTES} ASCII letters, digits, full stops, hyphens and underscores"
-        );
+        let text =
+            format!("publish to topic {topic:?}: a name has 1 to {MAX_TOPIC_BYTES} ASCII letters, digits, `.`, `-` and `_`");
         return Err(Error::new(ErrorKind::Invalid, codes::BAD_REQUEST, text));
     }
     let Outgoing { id, key, headers, payload, not_before } = message.clone();

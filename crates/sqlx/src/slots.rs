@@ -93,7 +93,7 @@ impl<Db: sqlx::Database> Slots<Db> {
 
     fn none_free(&self, waited: Duration) -> Error {
         let message = format!(
-            "take a connection to {}: none became free within {waited:?}; end transactions sooner, and open none inside of another",
+            "take a connection to {}: none became free within {waited:?}; end transactions sooner, open none inside of another",
             self.place.display()
         );
         Error::new(ErrorKind::Limited, codes::DATABASE_FAILED, message)

@@ -158,5 +158,5 @@ where
 }
 
 fn rolled_back() -> sqlx::Error {
-    sqlx::Error::Protocol("the database rolled this transaction back after a failed statement; begin another".to_owned())
+    sqlx::Error::Io(std::io::Error::other("it rolled this transaction back after a failed statement; begin another"))
 }

@@ -24,7 +24,7 @@ const FENCE: &str = "DELETE FROM settee_fence WHERE rowid IN
     (SELECT rowid FROM settee_fence WHERE state <> 1 AND updated_at_ms < ? ORDER BY updated_at_ms LIMIT ?)";
 
 /// The statement names the number, so that its partial index is used.
-const _TRIED_IS_1: () = assert!(State::Tried as i64 == 1);
+const _: () = assert!(State::Tried as i64 == 1);
 
 /// What a sweep deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,5 +1,4 @@
 //! What the tests share: a database in a folder of its own with a table of effects, scripted faults, a simulated machine.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};

@@ -13,7 +13,6 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use settee_core::Error;
-use settee_core::error::{ErrorKind, codes};
 use sqlx::sqlite::{SqliteQueryResult, SqliteRow, SqliteStatement, SqliteTransactionManager, SqliteTypeInfo};
 use sqlx::{Either, Execute, Executor, SqlSafeStr, SqlStr, Sqlite};
 use sqlx_core::transaction::TransactionManager;
@@ -136,13 +135,7 @@ impl Tx<Sqlite> {
     }
 
     fn not_committed(&self, error: sqlx::Error) -> Error {
-        match error {
-            sqlx::Error::Protocol(why) => {
-                let message = format!("commit a transaction in {}: {why}", self.lease.slots.place.display());
-                Error::new(ErrorKind::Unavailable, codes::DATABASE_FAILED, message)
-            }
-            error => self.failed("commit a transaction", error),
-        }
+        self.failed("commit a transaction", error)
     }
 }
 

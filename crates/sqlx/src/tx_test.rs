@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::TryStreamExt;
+use settee_core::error::{ErrorKind, codes};
 use settee_core::{Certainty, Context};
 use sqlx::{query, query_as, query_scalar, raw_sql};
 
@@ -47,14 +48,52 @@ async fn rows_that_are_read_halfway_do_not_end_the_transaction() {
     let home = Home::new();
     let database = home.open().await;
     let mut tx = database.begin().await.unwrap();
-    for name in ["a", "b", "c"] {
-        effect(&mut tx, name).await.unwrap();
-    }
+    let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) SELECT 'n' || i FROM n";
+    let filled = query(sqlx::AssertSqlSafe(format!("INSERT INTO effect (name) {numbers}"))).execute(&mut tx).await.unwrap();
+    assert_eq!(filled.rows_affected(), 500);
     let first: Option<String> = query_scalar("SELECT name FROM effect ORDER BY id").fetch(&mut tx).try_next().await.unwrap();
-    assert_eq!(first.as_deref(), Some("a"));
-    effect(&mut tx, "d").await.unwrap();
+    assert_eq!(first.as_deref(), Some("n1"));
+    effect(&mut tx, "last").await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(effects(&database).await, ["a", "b", "c", "d"]);
+    assert_eq!(effects(&database).await.len(), 501);
+}
+
+#[tokio::test]
+async fn whatever_is_cancelled_halfway_all_of_a_transaction_is_kept_or_nothing() {
+    let home = Home::new();
+    let database = home.open().await;
+    // Cancelled at the begin, the first statement, the second, or the commit; after that many polls.
+    for (step, polls) in (0..4).flat_map(|step| (1..=3).map(move |polls| (step, polls))) {
+        let work = async {
+            let mut tx = cut(step == 0, polls, database.begin()).await?.ok()?;
+            cut(step == 1, polls, effect(&mut tx, &format!("first {step} {polls}"))).await?.ok()?;
+            cut(step == 2, polls, effect(&mut tx, &format!("second {step} {polls}"))).await;
+            cut(step == 3, polls, tx.commit()).await?.ok()
+        };
+        let _whatever_came_of_it = work.await;
+        let mut after = database.begin().await.unwrap();
+        effect(&mut after, &format!("after {step} {polls}")).await.unwrap();
+        after.commit().await.unwrap();
+        let kept = effects(&database).await;
+        let of_this = |name: &str| kept.contains(&format!("{name} {step} {polls}"));
+        assert!(of_this("after"));
+        assert!(of_this("first") || !of_this("second"), "step {step}, {polls} polls: {kept:?}");
+        assert!(step != 3 || of_this("first") == of_this("second"), "step {step}, {polls} polls: {kept:?}");
+    }
+}
+
+/// Awaits `work`, or drops it after `polls` polls.
+async fn cut<F: Future>(is_cut: bool, polls: u32, work: F) -> Option<F::Output> {
+    let mut work = std::pin::pin!(work);
+    let mut left = if is_cut { polls } else { u32::MAX };
+    std::future::poll_fn(|context| match work.as_mut().poll(context) {
+        std::task::Poll::Ready(done) => std::task::Poll::Ready(Some(done)),
+        std::task::Poll::Pending => {
+            left -= 1;
+            if left == 0 { std::task::Poll::Ready(None) } else { std::task::Poll::Pending }
+        }
+    })
+    .await
 }
 
 #[tokio::test]

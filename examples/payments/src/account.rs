@@ -1,11 +1,13 @@
 //! The account service: a ledger in SQLite that takes part in transfers and proves its sums.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use settee::app::App;
+use settee::error::codes;
 use settee::job::{Job, JobHandler, Misfire, Run};
-use settee::{Reply, refuse};
+use settee::{Error, ErrorKind, Reply, refuse};
 use settee_sqlx::{Database, DatabaseOptions, Tx};
 
 use crate::api::{
@@ -13,6 +15,9 @@ use crate::api::{
     TRANSFERS, Total,
 };
 use crate::ledger;
+
+/// When to try again a debit that others' holds stand in the way of.
+const WHILE_HELD: Duration = Duration::from_millis(20);
 
 /// What the account service is told.
 #[derive(Clone, Debug, Deserialize)]
@@ -60,7 +65,8 @@ pub async fn service(app: App, config: &Config, options: DatabaseOptions) -> Rep
         .serve(AccountServer::new(ledger.clone()))
         .participate(DebitServer::new(ledger.clone(), database.clone()))
         .participate(CreditServer::new(ledger.clone(), database.clone()))
-        .outbox(database)
+        .outbox(database.clone())
+        .background(|shutdown| async move { database.sweep(shutdown).await })
         .job(Job::new(RECONCILE, ledger).cron("0 0 2 * * *").zone("Europe/Zurich").misfire(Misfire::Once).per_share()))
 }
 
@@ -86,11 +92,12 @@ impl Debit for Ledger {
     type Tx = Tx;
 
     async fn attempt(&self, tx: &mut Tx, order: &Leg) -> Reply<Hold, Refusal> {
-        ledger::check(tx, order).await?;
-        if !ledger::freeze(tx, order).await? {
-            return Err(refuse(Refusal::InsufficientFunds));
+        let balance = ledger::check(tx, order).await?;
+        if ledger::freeze(tx, order).await? {
+            return Ok(Hold { minor: order.minor });
         }
-        Ok(Hold { minor: order.minor })
+        // What others hold may come back: only a balance that is too low is an answer for ever.
+        Err(if balance.minor >= order.minor { held().into() } else { refuse(Refusal::InsufficientFunds) })
     }
 
     async fn confirm(&self, tx: &mut Tx, order: &Leg, _: &Hold) -> Reply<()> {
@@ -107,6 +114,11 @@ impl Debit for Ledger {
     async fn cancel(&self, tx: &mut Tx, order: &Leg, _: &Hold) -> Reply<()> {
         Ok(ledger::release(tx, order).await?)
     }
+}
+
+fn held() -> Error {
+    let message = "debit an account: what would cover it is held by other transfers";
+    Error::new(ErrorKind::Limited, codes::CONCURRENCY_LIMITED, message).with_retry_after(WHILE_HELD)
 }
 
 impl Credit for Ledger {
@@ -127,7 +139,7 @@ impl Credit for Ledger {
 }
 
 impl JobHandler for Ledger {
-    type Result = Proof;
+    type Output = Proof;
 
     async fn run(&self, _: Run) -> Reply<Proof> {
         let totals = ledger::totals(&self.database).await?;

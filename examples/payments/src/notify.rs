@@ -42,7 +42,9 @@ pub async fn service(app: App, config: &Config, options: DatabaseOptions) -> Rep
     query(TABLE).execute(&mut tx).await?;
     tx.commit().await?;
     let notifications = Notifications { database: database.clone() };
-    Ok(app.serve(NotifyServer::new(notifications.clone())).consume(TRANSFERS, GROUP, database.consume(GROUP, notifications)))
+    let consuming = database.consume(GROUP, notifications.clone());
+    let app = app.serve(NotifyServer::new(notifications)).consume(TRANSFERS, GROUP, consuming);
+    Ok(app.background(|shutdown| async move { database.sweep(shutdown).await }))
 }
 
 impl TransactionalHandler for Notifications {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use settee::app::App;
-use settee::txn::{Decision, Transactions};
+use settee::txn::{BranchSummary, Decision, Transactions};
 use settee::{Error, Fault, Reply, refuse};
 use settee_sqlx::{Database, DatabaseOptions};
 
-use crate::api::{AccountClient, Account, CreditClient, DebitClient, Payment, PaymentServer, Receipt, Refusal, Transfer};
+use crate::api::{Account, AccountClient, CreditClient, DebitClient, Payment, PaymentServer, Receipt, Refusal, Transfer};
 use crate::book::{Book, Entry};
 use crate::money::{Currency, Decimal};
 
@@ -81,18 +81,23 @@ impl Payment for Payments {
 
 impl Payments {
     /// What became of the order so far. A transaction that nobody wrote down the end of is brought to its end first: it may
-    /// have committed, and what an abort held must be free again before the order is tried anew.
+    /// have committed, and what it held must be free again before the order is tried anew.
     async fn outcome(&self, order: &Transfer) -> Reply<Entry> {
         let entry = self.book.find(order).await?;
-        let Entry::Tried(xid) = &entry else { return Ok(entry) };
-        let xid = xid.parse().map_err(Error::internal)?;
-        match self.transactions.end(xid).await? {
+        let Entry::Tried(text) = &entry else { return Ok(entry) };
+        let branches = amount(order).map_or_else(|_| Vec::new(), |minor| self.branches(order, minor));
+        match self.transactions.resolve(text.parse().map_err(Error::internal)?, branches).await? {
             Decision::Commit => {
-                self.book.ended(order, Some(&xid.to_string()), Ok(())).await?;
-                Ok(Entry::Settled(xid.to_string()))
+                self.book.ended(order, Some(text), Ok(())).await?;
+                Ok(Entry::Settled(text.clone()))
             }
             Decision::Abort => Ok(Entry::New),
         }
+    }
+
+    fn branches(&self, order: &Transfer, minor: i64) -> Vec<BranchSummary> {
+        let debit = Transactions::branch(1, &self.debit, &order.debit(minor));
+        vec![debit, Transactions::branch(2, &self.credit, &order.credit(minor))]
     }
 
     /// One transaction over both ledgers. It is answered when phase two has ended everywhere, so that the next order sees the

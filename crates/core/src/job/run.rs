@@ -30,6 +30,9 @@ use crate::time::Timestamp;
 /// Before a run is offered to its worker again.
 pub const OFFER_AGAIN: Duration = Duration::from_millis(500);
 
+/// Before a run that a worker certainly did not take is given to another: time for the list of workers to follow.
+const ASSIGN_AGAIN: Duration = Duration::from_millis(100);
+
 /// The longest wait before a retry, however often it failed.
 const MAX_BACKOFF: Duration = Duration::from_secs(300);
 
@@ -316,7 +319,7 @@ impl Run {
                 self.answered(*by, answer, now)
             }
             (Dispatched(by), Event::NotTaken { worker, attempt, again }) if self.is_current(by, worker, attempt) => {
-                if again { self.offer_later(now) } else { self.unassigned(now) }
+                if again { self.offer_later(now) } else { self.unassigned(now.after(ASSIGN_AGAIN)) }
             }
             (Dispatched(by), Event::Lost { worker, attempt }) if self.is_current(by, worker, attempt) => self.offer_later(now),
             (Dispatched(by), Event::Silent { worker, attempt }) if self.is_current(by, worker, attempt) => {
@@ -345,8 +348,8 @@ impl Run {
     }
 
     /// No worker has seen this attempt, so any other may take it.
-    fn unassigned(&self, now: Timestamp) -> Step {
-        let not_before = now.max(self.id.due);
+    fn unassigned(&self, from: Timestamp) -> Step {
+        let not_before = from.max(self.id.due);
         let state = RunState::Planned { assignment: None, not_before };
         (Self { state, doubt: false, ..self.clone() }, vec![Effect::Save, Effect::AssignAt(not_before)])
     }

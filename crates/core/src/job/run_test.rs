@@ -120,7 +120,7 @@ fn a_successor_offers_a_run_to_the_named_worker_only() {
 #[test]
 fn a_run_that_nobody_received_goes_elsewhere_even_if_it_may_run_only_once() {
     let (run, effects) = dispatched(false).apply(Event::NotTaken { worker: worker(1), attempt: 1, again: false }, NOW).unwrap();
-    assert_eq!(effects, [Effect::Save, Effect::AssignAt(NOW)]);
+    assert_eq!(effects, [Effect::Save, Effect::AssignAt(NOW.after(ASSIGN_AGAIN))]);
     let run = after(run, [Event::Assign(named(2)), Event::Offer(token(1)), done(2, 1)]);
     assert_eq!(short(&run.state), "succeeded");
 }

@@ -27,10 +27,13 @@ fn group_with(keys: &[Option<&str>]) -> Group {
 /// The offsets and deliveries that a consumer gets now.
 fn take(group: &mut Group, now: Instant) -> Vec<(u64, u64)> {
     let effects = group.apply(Event::Take { consumer: 1, limit: 100 }, now);
-    effects.into_iter().map(|effect| match effect {
-        Effect::Deliver { offset, delivery, .. } => (offset.0, delivery),
-        other => panic!("{other:?}"),
-    }).collect()
+    effects
+        .into_iter()
+        .map(|effect| match effect {
+            Effect::Deliver { offset, delivery, .. } => (offset.0, delivery),
+            other => panic!("{other:?}"),
+        })
+        .collect()
 }
 
 fn offsets(taken: &[(u64, u64)]) -> Vec<u64> {

@@ -126,7 +126,9 @@ impl Partition {
             (Event::Answered(answer), &Stage::Appending { tail, .. }) => self.append_answered(tail, answer, &mut effects),
             (Event::Failed(Certainty::NotDone), &Stage::Appending { tail, .. }) => self.refuse_batch(tail, &mut effects),
             (Event::Failed(_), &Stage::Appending { tail, .. }) => self.read_again(tail, &mut effects),
-            (Event::Failed(_), &(Stage::Reading { position } | Stage::Barring { tail: position })) => self.stall(position, &mut effects),
+            (Event::Failed(_), &(Stage::Reading { position } | Stage::Barring { tail: position })) => {
+                self.stall(position, &mut effects)
+            }
             (Event::Retry, &Stage::Stalled { position }) => self.read_again(position, &mut effects),
             _ => {}
         }

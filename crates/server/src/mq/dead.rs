@@ -41,7 +41,9 @@ impl Broker {
         let key = owner.partition.name.dead_key(&owner.group, offset);
         let Some(stored) = self.0.stores.kv.get(&key).await? else { return Ok(None) };
         let record: DeadRecord = decode(&stored.value)?;
-        let Some(message) = owner.partition.read_one(record.position).await?.map(|stored| stored.message) else { return Ok(None) };
+        let Some(message) = owner.partition.read_one(record.position).await?.map(|stored| stored.message) else {
+            return Ok(None);
+        };
         Ok(Some(DeadLetter {
             place: Place { partition: record.partition, offset: offset.0 },
             id: message.id,

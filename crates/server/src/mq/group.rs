@@ -114,7 +114,13 @@ impl GroupOwner {
         (deliveries, ticket)
     }
 
-    fn take_for(&self, state: &mut State, consumer: &Arc<Consumer>, share: usize, now: Instant) -> Vec<(Arc<Consumer>, Delivery)> {
+    fn take_for(
+        &self,
+        state: &mut State,
+        consumer: &Arc<Consumer>,
+        share: usize,
+        now: Instant,
+    ) -> Vec<(Arc<Consumer>, Delivery)> {
         let granted = consumer.reserve(u32::try_from(share).unwrap_or(u32::MAX));
         let limit = usize::try_from(granted).unwrap_or(0);
         let effects = state.rule.apply(Event::Take { consumer: consumer.id, limit }, now);
@@ -193,11 +199,7 @@ impl GroupOwner {
                 Effect::Deliver { .. } | Effect::Stale { .. } => {}
             }
         }
-        if is_changed || !writes.is_empty() {
-            self.write(state, writes)
-        } else {
-            self.shards.observe(self.name().shard)
-        }
+        if is_changed || !writes.is_empty() { self.write(state, writes) } else { self.shards.observe(self.name().shard) }
     }
 
     fn write(&self, state: &State, mut writes: Vec<Write>) -> Ticket {
@@ -209,7 +211,15 @@ impl GroupOwner {
 
     fn dead_letter(&self, offset: Offset, position: Offset, attempts: u32, cause: Cause) -> Write {
         let PartitionName { topic, partition, .. } = self.name().clone();
-        tracing::warn!(topic, partition, group = self.group, offset = offset.0, attempts, ?cause, "a message becomes a dead letter");
+        tracing::warn!(
+            topic,
+            partition,
+            group = self.group,
+            offset = offset.0,
+            attempts,
+            ?cause,
+            "a message becomes a dead letter"
+        );
         let (group, buried) = (self.group.clone(), env::wall_clock());
         let record = DeadRecord { topic, partition, group, offset, position, attempts, cause, buried };
         Write::Put(self.name().dead_key(&self.group, offset), encode(&record))

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use settee::mq::control::{
-    AckRef, Answered, Consume, CreateTopic, DeadLetter, DeadLetterQuery, Delivery, GroupView, MAX_CAUSE_BYTES, MessageControl, Nack,
-    NackClass, ProducerRef, Publish, Published, Replay, TopicView,
+    AckRef, Answered, Consume, CreateTopic, DeadLetter, DeadLetterQuery, Delivery, GroupView, MAX_CAUSE_BYTES, MessageControl,
+    Nack, NackClass, ProducerRef, Publish, Published, Replay, TopicView,
 };
 use settee::rpc::{Reply, Updates};
 use settee_core::id::Offset;

@@ -71,6 +71,14 @@ impl TransactionControl for Coordinator {
         Ok(self.inner().deliver(xid, Event::Inquired, read).await?)
     }
 
+    async fn ended(&self, xid: Xid) -> Reply<Inquiry> {
+        let wait = self.inner().memory.lock().wait_for_end(xid);
+        if let Some(wait) = wait {
+            let _gone_with_the_ownership = wait.await;
+        }
+        self.inquire(Inquire { xid, branch: None }).await
+    }
+
     async fn show(&self, xid: Xid) -> Reply<TransactionView> {
         let found = self.inner().find(xid).await?;
         Ok(found.as_ref().map(view::whole).ok_or_else(|| unknown_transaction(xid))?)

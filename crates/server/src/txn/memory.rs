@@ -12,6 +12,7 @@ use settee_core::trace::TraceContext;
 use settee_core::txn::{Absence, Answer, Decision, Effect, Event, IllegalEvent, Register, State, Transaction};
 use settee_core::{Error, Instant, Timestamp, env};
 
+use super::ends::Ends;
 use super::outbox::{Outbox, Sending};
 use super::record::{self, Forgotten, LeaseMark};
 use super::timers::{Due, TimerKey, Timers};
@@ -61,6 +62,7 @@ pub(super) struct Memory {
     pub(super) timers: Timers,
     pub(super) outbox: Outbox,
     pub(super) tally: Tally,
+    ends: Ends,
 }
 
 struct Open {
@@ -82,6 +84,7 @@ impl Memory {
             timers: Timers::default(),
             outbox: Outbox::default(),
             tally: Tally::default(),
+            ends: Ends::default(),
         }
     }
 
@@ -147,7 +150,18 @@ impl Memory {
         if effects.contains(&Effect::Persist(Register::Decision)) {
             self.decided(xid);
         }
-        Ok(self.arrange(xid, written, effects))
+        let answer = self.arrange(xid, written, effects);
+        if self.transaction(xid).is_some_and(|transaction| transaction.state().is_terminal() || transaction.state().is_parked()) {
+            self.ends.reached(xid);
+        }
+        Ok(answer)
+    }
+
+    /// A wait for the end of a transaction that is under way; `None` when there is nothing to wait for.
+    pub(super) fn wait_for_end(&mut self, xid: Xid) -> Option<oneshot::Receiver<()>> {
+        let state = self.transaction(xid)?.state();
+        let is_under_way = !(state.is_terminal() || state.is_parked() || state == State::Absent);
+        is_under_way.then(|| self.ends.wait(xid))
     }
 
     /// A decision that is asked for after the deadline finds the deadline first (R1), however late the timer is.

@@ -14,6 +14,7 @@
 mod control;
 mod coordinator;
 mod drive;
+mod ends;
 mod list;
 mod memory;
 mod outbox;

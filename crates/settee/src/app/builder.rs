@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use serde::de::DeserializeOwned;
+use settee_core::shutdown::Shutdown;
 use settee_core::{Error, env};
 
 use super::pages::{CountCalls, Metrics};
@@ -12,7 +13,7 @@ use super::running::{Background, Running};
 use crate::config::Settings;
 use crate::flow::control::FlowControlClient;
 use crate::flow::{Flow, ServerFlow, follow};
-use crate::job::{Job, JobControlClient};
+use crate::job::{Job, JobControlClient, Worker};
 use crate::mq::{Consumer, ConsumerOptions, MessageControlClient, MessageHandler, Messages, OutboxSource, Relay};
 use crate::registry::{RegistryClient, RegistryControlClient};
 use crate::rpc::{Channels, Filter, HttpPages, Service, ServiceClient, Services, StaticInstances};
@@ -148,7 +149,7 @@ impl App {
     /// Runs `job` when it is due.
     #[must_use]
     pub fn job(mut self, job: Job) -> Self {
-        self.add(job.worker());
+        self.add(Arc::new(Worker::new(&job)));
         self.jobs.push(job);
         self
     }
@@ -236,9 +237,19 @@ impl App {
         self.in_background(move |shutdown| Box::pin(export(finished, collector, lost, shutdown)));
     }
 
+    /// Runs `start` beside the services, from the start until the shutdown that it is given.
+    #[must_use]
+    pub fn background<F>(mut self, start: impl FnOnce(Shutdown) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.in_background(move |shutdown| Box::pin(start(shutdown)));
+        self
+    }
+
     fn in_background(
         &mut self,
-        start: impl FnOnce(settee_core::shutdown::Shutdown) -> crate::expand::BoxFuture<'static, ()> + Send + 'static,
+        start: impl FnOnce(Shutdown) -> crate::expand::BoxFuture<'static, ()> + Send + 'static,
     ) {
         self.background.push(Box::new(start));
     }

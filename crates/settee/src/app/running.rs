@@ -14,7 +14,8 @@ use super::builder::App;
 use super::pages::{ProcessPages, WITHDRAW};
 use super::process::stop_signal;
 use crate::expand::BoxFuture;
-use crate::job::{Job, JobControlClient};
+use crate::job::control::RegisterJob;
+use crate::job::{JobControl, JobControlClient};
 use crate::registry::RegistryClient;
 use crate::rpc::{Listening, ServerConfig};
 
@@ -52,7 +53,8 @@ impl Running {
         for service in &app.published {
             app.registry.publish(service, Instance { address: listening.address(), ..instance.clone() });
         }
-        background.extend(app.jobs.into_iter().map(|job| env::spawn(register(job, job_control.clone(), stopping.clone()))));
+        let registrations = app.jobs.iter().map(|job| job.registration(&app.name));
+        background.extend(registrations.map(|job| env::spawn(register(job, job_control.clone(), stopping.clone()))));
         tracing::info!(application = %app.name, address = %listening.address(), "ready");
         Ok(Self { listening, registry: app.registry, ready, stop, background })
     }
@@ -99,10 +101,10 @@ fn instance(app: &App) -> Result<Instance, Error> {
 }
 
 /// Registers a job until the server has taken it, or refuses it for what it is.
-async fn register(job: Job, control: JobControlClient, stopping: Shutdown) {
+async fn register(job: RegisterJob, control: JobControlClient, stopping: Shutdown) {
     loop {
-        match job.register(&control).await {
-            Ok(()) => return,
+        match control.register(job.clone()).await.map_err(Error::from) {
+            Ok(_) => return,
             Err(error) if error.kind() == ErrorKind::Invalid => {
                 tracing::error!(%error, code = %codes::START_FAILED, "a job cannot be registered");
                 return;

@@ -54,7 +54,13 @@ impl Consumer {
     ///
     /// It never fails: a broker that cannot be reached is tried again for ever, up to 2 s apart.
     #[must_use]
-    pub fn subscribe(messages: &Messages, topic: &str, group: &str, handler: impl MessageHandler, options: ConsumerOptions) -> Self {
+    pub fn subscribe(
+        messages: &Messages,
+        topic: &str,
+        group: &str,
+        handler: impl MessageHandler,
+        options: ConsumerOptions,
+    ) -> Self {
         let (trigger, shutdown) = settee_core::shutdown::pair();
         let worker = Worker {
             messages: messages.clone(),

@@ -7,11 +7,11 @@ use parking_lot::Mutex;
 use settee_core::Error;
 use settee_core::error::{ErrorKind, codes};
 
-use super::control::{
-    AckRef, Answered, Consume, CreateTopic, DeadLetter, DeadLetterQuery, Delivery, MessageControl, MessageControlClient, Nack, Place,
-    ProducerRef, Publish, Published, Replay, TopicView,
-};
 use super::Messages;
+use super::control::{
+    AckRef, Answered, Consume, CreateTopic, DeadLetter, DeadLetterQuery, Delivery, MessageControl, MessageControlClient, Nack,
+    Place, ProducerRef, Publish, Published, Replay, TopicView,
+};
 use crate::rpc::{Reply, UpdateSender, Updates, updates};
 use crate::trace::Tracer;
 
@@ -64,14 +64,18 @@ impl FakeBroker {
 
 impl State {
     fn store(&mut self, publish: &Publish) -> Vec<Place> {
-        publish.messages.iter().map(|message| {
-            let mark = ((publish.producer.id, publish.producer.epoch), message.sequence);
-            let next = Place { partition: 0, offset: u64::try_from(self.stored.len()).unwrap() };
-            if !self.places.contains_key(&mark) {
-                self.stored.push(message.id.clone());
-            }
-            *self.places.entry(mark).or_insert(next)
-        }).collect()
+        publish
+            .messages
+            .iter()
+            .map(|message| {
+                let mark = ((publish.producer.id, publish.producer.epoch), message.sequence);
+                let next = Place { partition: 0, offset: u64::try_from(self.stored.len()).unwrap() };
+                if !self.places.contains_key(&mark) {
+                    self.stored.push(message.id.clone());
+                }
+                *self.places.entry(mark).or_insert(next)
+            })
+            .collect()
     }
 }
 

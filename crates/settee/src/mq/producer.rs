@@ -141,7 +141,12 @@ impl Producer {
     }
 
     /// Numbers and queues under one lock: the order of the numbers is the order of the queue.
-    fn number_and_queue(&self, message: Outgoing, answer: oneshot::Sender<Result<Place, Error>>, permit: mpsc::Permit<'_, Queued>) {
+    fn number_and_queue(
+        &self,
+        message: Outgoing,
+        answer: oneshot::Sender<Result<Place, Error>>,
+        permit: mpsc::Permit<'_, Queued>,
+    ) {
         let mut lanes = self.0.lanes.lock();
         lanes.sequence += 1;
         let Outgoing { id, key, headers, payload, not_before } = message;
@@ -156,7 +161,8 @@ impl Producer {
         }
         let (lane, queue) = mpsc::channel(QUEUE);
         lanes.topics.insert(topic.to_owned(), lane.clone());
-        let run = Lane { messages: self.0.messages.clone(), identity: self.0.identity, topic: topic.to_owned(), queue, left: None };
+        let run =
+            Lane { messages: self.0.messages.clone(), identity: self.0.identity, topic: topic.to_owned(), queue, left: None };
         env::spawn(run.run());
         lane
     }

@@ -64,7 +64,11 @@ mod tests {
 
     fn list(epoch: u64, n: u64, ports: &[u16], complete: bool) -> InstanceList {
         let instance = |port: &u16| Arc::new(Instance::new(([127, 0, 0, 1], *port).into(), "account"));
-        InstanceList { version: ListVersion { epoch: Epoch(epoch), n }, instances: ports.iter().map(instance).collect(), complete }
+        InstanceList {
+            version: ListVersion { epoch: Epoch(epoch), n },
+            instances: ports.iter().map(instance).collect(),
+            complete,
+        }
     }
 
     fn ports(view: &View) -> Vec<u16> {

@@ -19,7 +19,7 @@ use settee_core::error::{ErrorKind, codes};
 use settee_core::registry::{Instance, InstanceList};
 use settee_core::rpc::balance::{Balancer, PowerOfTwoChoices};
 use settee_core::rpc::retry::{MAX_ATTEMPTS, RetryBudget, backoff, may_retry};
-use settee_core::{Context, Error, Instant, env};
+use settee_core::{Certainty, Context, Error, Instant, env};
 use tokio::sync::watch;
 
 use self::endpoint::Endpoint;
@@ -204,15 +204,18 @@ struct Call<'a> {
 
 impl Call<'_> {
     async fn attempts(&self, channel: &Inner) -> Result<Received, Error> {
-        let mut failed_at = Vec::new();
+        let (mut failed_at, mut may_have_happened) = (Vec::new(), false);
         for attempt in 1.. {
             let error = match self.attempt(channel, &mut failed_at).await {
                 Ok(received) => return Ok(received),
                 Err(error) => error,
             };
+            may_have_happened |= error.certainty() == Certainty::Unknown;
             let allowed = attempt < MAX_ATTEMPTS && may_retry(&error, self.method.idempotent) && !self.context.is_expired();
             if !allowed || !channel.budget.lock().withdraw(Instant::now()) {
-                return Err(error);
+                // A last try that certainly did not happen says nothing about the tries before it.
+                let not_done = error.certainty() == Certainty::NotDone;
+                return Err(if may_have_happened && not_done { error.unknown() } else { error });
             }
             tokio::time::sleep(backoff(attempt + 1, env::random_below)).await;
         }

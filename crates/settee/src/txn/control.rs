@@ -29,6 +29,11 @@ pub trait TransactionControl {
     #[rpc(idempotent)]
     async fn inquire(&self, request: Inquire) -> Reply<Inquiry>;
 
+    /// As [`inquire`](Self::inquire), but answers when phase two has ended everywhere, or when it cannot end by itself. Waits as
+    /// long as the caller's deadline allows.
+    #[rpc(idempotent)]
+    async fn ended(&self, xid: Xid) -> Reply<Inquiry>;
+
     /// Everything that is known of one transaction; fails with `NO_TRANSACTION` if nothing is.
     #[rpc(idempotent)]
     async fn show(&self, xid: Xid) -> Reply<TransactionView>;

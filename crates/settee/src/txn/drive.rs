@@ -61,7 +61,7 @@ where
     let mut tx = store.begin().await?;
     let row = tx.fence(&claim).await.map_err(undone)?;
     match Request::Try.on(row.before) {
-        Action::RunBusiness(next) => try_now::<P>(handler, tx, claim.key, (next, ends_at), &attempt.order).await,
+        Action::RunBusiness(next) => try_now::<P>(handler, tx, Fenced { key: claim.key, next, ends_at }, &attempt.order).await,
         Action::ReturnSaved => {
             roll_back(tx).await;
             Ok(read_saved::<P>(&row.saved)?.attempted)
@@ -73,13 +73,20 @@ where
     }
 }
 
+/// A row that is locked for a try.
+struct Fenced {
+    key: FenceKey,
+    next: Row,
+    ends_at: Instant,
+}
+
 async fn try_now<P: Tcc>(
     handler: &P::Handler,
     mut tx: P::Tx,
-    key: FenceKey,
-    (next, ends_at): (Row, Instant),
+    fenced: Fenced,
     order: &P::Order,
 ) -> Reply<Attempted<P::Hold>, P::Refusal> {
+    let Fenced { key, next, ends_at } = fenced;
     let nested = Nested::new(key.xid, key.branch.clone(), ends_at);
     tx.enter(nested.clone());
     let hold = match P::attempt(handler, &mut tx, order).await {

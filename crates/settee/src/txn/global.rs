@@ -85,8 +85,8 @@ impl GlobalTransaction {
     /// Tries one branch. Several may run at once; each call is a branch of its own, numbered in the order of the calls.
     ///
     /// # Errors
-    /// [`Fault::Refused`](crate::Fault::Refused) when the participant said no; the transaction can then only abort. A failure of certainty `NotDone`
-    /// leaves the branch out, and another may be tried instead; `Unknown` forbids COMMIT.
+    /// [`Fault::Refused`](crate::Fault::Refused) when the participant said no; the transaction can then only abort. A failure
+    /// of certainty `NotDone` leaves the branch out, and another may be tried instead; `Unknown` forbids COMMIT.
     ///
     /// # Cancel safety
     /// A try that is dropped counts as unknown: the transaction can then only abort.

@@ -4,12 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use settee_core::id::Xid;
+use settee_core::error::{ErrorKind, codes};
+use settee_core::id::{BranchId, Xid};
+use settee_core::txn::{BranchSummary, Decision, TryState};
 use settee_core::{Context, Error};
 
-use super::control::{Inquire, Inquiry, TransactionControl, TransactionControlClient};
+use super::control::{Decide, Inquire, Inquiry, TransactionControl, TransactionControlClient};
 use super::global::GlobalTransaction;
 use super::lease::Leases;
+use super::tcc::TccClient;
 
 /// Begins global transactions. Cheap to clone; make one a process.
 ///
@@ -60,6 +63,46 @@ impl Transactions {
         Ok(self.0.control.inquire(Inquire { xid, branch: None }).await?)
     }
 
+    /// Waits until phase two has ended everywhere: what was committed is then where it belongs, what was aborted is released.
+    ///
+    /// # Errors
+    /// The coordinator could not be asked, or phase two takes longer than the call may: ask again. `PARKED` when it cannot end by
+    /// itself.
+    ///
+    /// # Cancel safety
+    /// Asking again is always safe.
+    pub async fn end(&self, xid: Xid) -> Result<Decision, Error> {
+        match self.0.control.ended(xid).await? {
+            Inquiry::Decided(decided) => Ok(decided.decision),
+            Inquiry::Undecided => Err(not_ended(xid)),
+            Inquiry::Parked => Err(parked(xid)),
+        }
+    }
+
+    /// Brings a transaction that an earlier life of this process may have left behind to its end: aborts it unless it was
+    /// committed, and waits until that has ended everywhere. `branches` are those it would have had, see [`Transactions::branch`].
+    ///
+    /// # Errors
+    /// As [`Transactions::end`].
+    ///
+    /// # Cancel safety
+    /// Asking again is always safe.
+    pub async fn resolve(&self, xid: Xid, branches: Vec<BranchSummary>) -> Result<Decision, Error> {
+        self.0.control.decide(Decide { xid, decision: Decision::Abort, branches }).await?;
+        self.end(xid).await
+    }
+
+    /// The branch that the `call`-th attempt of a transaction (from 1) makes with `order`, of unknown outcome.
+    #[must_use]
+    pub fn branch<C: TccClient>(call: u32, client: &C, order: &C::Order) -> BranchSummary {
+        BranchSummary {
+            branch: BranchId::root(call),
+            service: client.service().to_owned(),
+            route: client.route(order).map(|key| key.as_str().to_owned()),
+            state: TryState::Unknown,
+        }
+    }
+
     pub(super) fn control(&self) -> &TransactionControlClient {
         &self.0.control
     }
@@ -81,6 +124,16 @@ impl Transactions {
         let context = Context { deadline: None, ..Context::root(&inner.application) };
         settee_core::env::spawn(context.scope(async move { inner.leases.refill(&inner.control).await }));
     }
+}
+
+fn not_ended(xid: Xid) -> Error {
+    let message = format!("wait for the end of transaction {xid}: it is still open");
+    Error::new(ErrorKind::Unavailable, codes::WRITE_UNKNOWN, message).unknown()
+}
+
+fn parked(xid: Xid) -> Error {
+    let message = format!("wait for the end of transaction {xid}: it is parked; see `settee transactions show {xid}`");
+    Error::new(ErrorKind::Conflict, codes::PARKED, message).unknown()
 }
 
 impl fmt::Debug for Transactions {

@@ -90,9 +90,12 @@ impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         use ErrorKind::{Conflict, Limited, Unavailable};
         match refusal {
-            Refusal::Fenced => Error::new(Conflict, codes::PRODUCER_FENCED, "publish: a newer epoch of the producer has published"),
+            Refusal::Fenced => {
+                Error::new(Conflict, codes::PRODUCER_FENCED, "publish: a newer epoch of the producer has published")
+            }
             Refusal::Forgotten => {
-                Error::new(Conflict, codes::WRITE_UNKNOWN, "publish: whether the message is stored cannot be told any more").unknown()
+                Error::new(Conflict, codes::WRITE_UNKNOWN, "publish: whether the message is stored cannot be told any more")
+                    .unknown()
             }
             Refusal::Busy => Error::new(Limited, codes::RATE_LIMITED, "publish: too much waits for the log"),
             Refusal::NotStored => Error::new(Unavailable, codes::STORE_UNAVAILABLE, "publish: the log did not take the message"),
