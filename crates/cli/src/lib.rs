@@ -1,8 +1,114 @@
 //! The `settee` binary as a library: one command, one file.
 //!
-//! A command is a `clap::Args` struct and a `run` that answers with what the process exits with. Exit codes: 0 it worked, 1 it
-//! did not, 2 the input or the flags are wrong and nothing was begun. Errors are one line on stderr; stdout is for results.
+//! A command is a `clap::Args` struct and an async `run` that answers with what the process exits with. Exit codes: 0 it worked,
+//! 1 it did not, 2 the input or the flags are wrong and nothing was begun. Errors are one line on stderr; stdout is for results.
 
 #![forbid(unsafe_code)]
 
 mod demo;
+mod failure;
+mod lifeline;
+mod logs;
+mod ready;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use crate::failure::Failure;
+use crate::lifeline::Lifeline;
+
+/// Finance-grade distributed middleware.
+#[derive(Debug, Parser)]
+#[command(name = "settee", version)]
+struct Cli {
+    /// End when stdin does, and hold this file locked for as long as the process lives.
+    #[arg(long, global = true, hide = true, value_name = "FILE")]
+    lifeline: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Settle a file of transfers over real processes, and prove that no money was lost.
+    Demo(demo::Args),
+    /// One process of the demo.
+    #[command(hide = true)]
+    DemoProcess(demo::ProcessArgs),
+}
+
+/// Runs the command that the process was given.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return wrong_command_line(&error, &arguments),
+    };
+    let ended = match cli.lifeline.as_deref().map(Lifeline::hold).transpose() {
+        Ok(_lifeline) => settee::app::run(run(cli.command)),
+        Err(failure) => Err(failure),
+    };
+    ended.unwrap_or_else(|failure| failure.report())
+}
+
+async fn run(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Demo(args) => demo::run(args).await,
+        Command::DemoProcess(args) => demo::run_process(args).await,
+    }
+}
+
+/// Help goes to stdout as clap has it; an error becomes our one line.
+fn wrong_command_line(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        let _nobody_reads_it_then = error.print();
+        return ExitCode::SUCCESS;
+    }
+    Failure::wrong(one_line(&error.to_string())).with_next(help_for(arguments)).report()
+}
+
+/// What clap says before it explains usage, joined.
+fn one_line(error: &str) -> String {
+    let is_said = |line: &&str| !line.starts_with("Usage:") && !line.starts_with("For more information");
+    let lines: Vec<_> = error.lines().map(str::trim).take_while(is_said).filter(|line| !line.is_empty()).collect();
+    lines.join(" ").trim_start_matches("error: ").to_owned()
+}
+
+fn help_for(arguments: &[OsString]) -> String {
+    let command = arguments.get(1).and_then(|argument| argument.to_str()).filter(|name| is_command(name));
+    command.map_or_else(|| "settee --help".to_owned(), |name| format!("settee {name} --help"))
+}
+
+fn is_command(name: &str) -> bool {
+    <Cli as clap::CommandFactory>::command().find_subcommand(name).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaint(arguments: &[&str]) -> String {
+        let arguments: Vec<OsString> = ["settee"].iter().chain(arguments).map(Into::into).collect();
+        let error = Cli::try_parse_from(&arguments).unwrap_err();
+        Failure::wrong(one_line(&error.to_string())).with_next(help_for(&arguments)).to_string()
+    }
+
+    #[test]
+    fn a_wrong_flag_is_one_line_that_says_what_to_try() {
+        insta::assert_snapshot!(complaint(&["demo", "--shap", "payroll"]), @"");
+        insta::assert_snapshot!(complaint(&["demo", "--concurrency", "0"]), @"");
+        insta::assert_snapshot!(complaint(&["demo", "--generate", "many"]), @"");
+        insta::assert_snapshot!(complaint(&["dmeo"]), @"");
+    }
+
+    #[test]
+    fn the_command_line_is_put_together_correctly() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+}

@@ -77,13 +77,14 @@ impl Model {
             methods.flatten().collect::<Vec<_>>()
         };
         let (attempt, confirm, cancel) = (docs("attempt"), docs("confirm"), docs("cancel"));
+        let types = self.item.items.iter().filter(|item| matches!(item, TraitItem::Type(_)));
         let future = |output: TokenStream| quote! { impl ::core::future::Future<Output = #output> + ::core::marker::Send };
         let (tried, done) = (future(quote!(::settee::Reply<#hold, #refusal>)), future(quote!(::settee::Reply<()>)));
         quote! {
             #(#attributes)*
             #visibility trait #name: ::core::marker::Send + ::core::marker::Sync + 'static {
                 /// The local transaction that the methods work in; settee opens, fences and commits it.
-                type Tx: ::settee::txn::LocalTx;
+                #(#types)*
 
                 #(#attempt)*
                 fn attempt(&self, tx: &mut Self::Tx, order: &#order) -> #tried;

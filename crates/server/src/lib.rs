@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod job;
 pub mod mq;
 pub mod flow;
 pub mod record;

@@ -10,7 +10,7 @@ use settee::app::{Metrics, ProcessPages};
 use settee::flow::control::FlowControlServer;
 use settee::job::JobControlServer;
 use settee::mq::MessageControlServer;
-use settee::registry::RegistryControlServer;
+use settee::registry::control::RegistryControlServer;
 use settee::rpc::{Channels, HttpPages, Listening, ServerConfig, Services};
 use settee::trace::control::{TraceControlClient, TraceControlServer};
 use settee::trace::{ServerSpans, Tracer, export};
@@ -24,7 +24,7 @@ use settee_engines::embedded::{EmbeddedKv, EmbeddedLog, FileDisk, Folder, LogOpt
 use crate::flow::FlowRules;
 use crate::job::Scheduler;
 use crate::mq::Broker;
-use crate::registry::Registry;
+use crate::registry::{Registry, RegistryConfig};
 use crate::shard::Shards;
 use crate::trace::Traces;
 use crate::txn::{ChannelParticipants, Coordinator};
@@ -104,7 +104,7 @@ impl Server {
         let traces = Traces::new();
         let collector = TraceControlClient::in_process(Arc::new(traces.clone()));
         let tracer = tracer(options.trace, collector, &stop);
-        let registry = Registry::new(shards.token(ShardId(0)).epoch);
+        let registry = Registry::start(shards.token(ShardId(0)).epoch, RegistryConfig::default(), stopping.clone());
         let channels = Channels::new(Arc::new(registry.clone()), tracer.clone());
         let participants = Arc::new(ChannelParticipants::new(channels.clone()));
         let coordinator =

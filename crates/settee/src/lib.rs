@@ -7,6 +7,7 @@
 
 extern crate self as settee;
 
+pub mod app;
 pub mod config;
 pub mod flow;
 pub mod job;

@@ -143,7 +143,8 @@ fn a_credit_waits_behind_an_earlier_debit_that_it_would_make_possible() {
     let mut keeper = OrderKeeper::new(&[10, 0, 100], movements.to_vec());
     assert_eq!((keeper.next(), keeper.next()), (Some(0), None), "nothing is before it, so the ledger decides");
     keeper.ended(0, Ended::Rejected);
-    assert_eq!((keeper.next(), keeper.next(), keeper.next()), (Some(1), Some(2), None));
+    let rest: BTreeSet<_> = std::iter::from_fn(|| keeper.next()).collect();
+    assert_eq!(rest, BTreeSet::from([1, 2]));
 }
 
 #[test]

@@ -89,15 +89,25 @@ impl Group {
         }
     }
 
-    /// What must be written so that [`Group::restore`] can go on from here.
+    /// What must be written so that [`Group::restore`] can go on from here. What was read ahead and never delivered is left out:
+    /// it is read again.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
+        let (mut next, mut position) = (self.next, self.position);
+        let read_ahead = self.open.iter().rev().take_while(|(offset, entry)| {
+            let is_last_and_untouched = entry.attempts == 0 && offset.plus(1) == next;
+            if is_last_and_untouched {
+                (next, position) = (**offset, entry.position);
+            }
+            is_last_and_untouched
+        });
+        let kept = self.open.len() - read_ahead.count();
         let open = |(offset, entry): (&Offset, &Entry)| OpenMessage {
             offset: *offset,
             position: entry.position,
             attempts: entry.attempts,
         };
-        Snapshot { next: self.next, position: self.position, open: self.open.iter().map(open).collect() }
+        Snapshot { next, position, open: self.open.iter().take(kept).map(open).collect() }
     }
 
     /// Everything below this offset is done.

@@ -162,6 +162,21 @@ fn after_a_restart_nothing_is_delivered_before_what_is_open_has_been_read_again(
 }
 
 #[test]
+fn what_was_only_read_ahead_is_not_written_but_read_again() {
+    let (mut group, now) = (group_with(&[None, Some("a"), Some("a"), Some("a"), None]), Instant::now());
+    let taken = take(&mut group, now);
+    assert_eq!(offsets(&taken), [0, 1, 4]);
+    ack(&mut group, taken[0]);
+    let open = |offset, attempts| OpenMessage { offset: Offset(offset), position: Offset(offset), attempts };
+    assert_eq!(group.snapshot().open, [open(1, 1), open(2, 0), open(3, 0), open(4, 1)]);
+    let mut restored = group_with(&[None, Some("a"), Some("a"), Some("a")]);
+    let taken = take(&mut restored, now);
+    ack(&mut restored, taken[0]);
+    let snapshot = restored.snapshot();
+    assert_eq!((snapshot.next, snapshot.position, snapshot.open), (Offset(2), Offset(2), vec![open(1, 1)]));
+}
+
+#[test]
 fn a_dead_letter_can_be_brought_back_behind_its_key_and_only_once() {
     let (mut group, now) = (group_with(&[Some("a"), Some("a")]), Instant::now());
     let first = take(&mut group, now)[0];
@@ -277,9 +292,10 @@ proptest! {
                     let snapshot = group.snapshot();
                     group = Group::restore(policy(), &snapshot, epoch << 32);
                     paper.at_work.clear();
-                    for open in snapshot.open {
-                        let key = paper.key(open.offset.0);
-                        group.apply(read(open.offset.0, key.as_deref()), now);
+                    let again = snapshot.open.iter().map(|open| open.offset.0);
+                    let read_ahead = snapshot.next.0..u64::try_from(paper.keys.len()).unwrap();
+                    for offset in again.chain(read_ahead) {
+                        group.apply(read(offset, paper.key(offset).as_deref()), now);
                     }
                 }
             }

@@ -204,7 +204,7 @@ impl Lane {
     }
 
     /// The next group, if none is in flight.
-    pub fn next(&mut self) -> Step {
+    pub fn send_next(&mut self) -> Step {
         match &self.state {
             State::Lost => Step::Lost,
             State::InFlight(_) | State::Checking(_) => Step::Rest,
@@ -244,7 +244,7 @@ impl Lane {
         self.committed += group.changes;
         self.stamp = self.next_stamp();
         self.state = State::Idle;
-        self.next()
+        self.send_next()
     }
 
     fn again(&mut self, group: Group) -> Step {

@@ -26,9 +26,9 @@ fn sent(step: Step) -> Commit {
 fn nothing_follows_a_group_whose_outcome_is_unknown_until_the_stamp_says_that_it_landed() {
     let mut lane = lane();
     let first = lane.submit(change("a", "1"));
-    let group = sent(lane.next());
+    let group = sent(lane.send_next());
     lane.submit(change("a", "2"));
-    assert_eq!(lane.next(), Step::Rest);
+    assert_eq!(lane.send_next(), Step::Rest);
     assert_eq!(lane.ended(GroupOutcome::Unknown), Step::SendAgain(group));
     assert_eq!(lane.ended(GroupOutcome::Conflict), Step::ReadStamp);
     assert!(lane.committed() < first);
@@ -41,7 +41,7 @@ fn nothing_follows_a_group_whose_outcome_is_unknown_until_the_stamp_says_that_it
 fn a_group_that_certainly_did_not_happen_is_sent_again_unchanged() {
     let mut lane = lane();
     lane.submit(change("a", "1"));
-    let group = sent(lane.next());
+    let group = sent(lane.send_next());
     assert_eq!(lane.ended(GroupOutcome::NotDone), Step::SendAgain(group));
     assert_eq!(lane.ended(GroupOutcome::Committed), Step::Rest);
 }
@@ -50,16 +50,16 @@ fn a_group_that_certainly_did_not_happen_is_sent_again_unchanged() {
 fn a_conflict_without_a_doubt_means_that_another_owns_the_lane() {
     let mut lane = lane();
     lane.submit(change("a", "1"));
-    sent(lane.next());
+    sent(lane.send_next());
     assert_eq!(lane.ended(GroupOutcome::Conflict), Step::Lost);
-    assert_eq!(lane.next(), Step::Lost);
+    assert_eq!(lane.send_next(), Step::Lost);
 }
 
 #[test]
 fn a_stamp_of_another_incarnation_means_that_another_owns_the_lane() {
     let mut lane = lane();
     lane.submit(change("a", "1"));
-    sent(lane.next());
+    sent(lane.send_next());
     lane.ended(GroupOutcome::Unknown);
     lane.ended(GroupOutcome::Conflict);
     let foreign = LaneStamp { incarnation: 8, seq: 1 }.to_bytes();
@@ -72,7 +72,7 @@ fn two_changes_of_one_key_never_share_a_group_and_keep_their_order() {
     for value in ["1", "2", "3"] {
         lane.submit(change("a", value));
     }
-    let values: Vec<_> = [lane.next(), lane.ended(GroupOutcome::Committed), lane.ended(GroupOutcome::Committed)]
+    let values: Vec<_> = [lane.send_next(), lane.ended(GroupOutcome::Committed), lane.ended(GroupOutcome::Committed)]
         .into_iter()
         .map(|step| sent(step).writes[0].clone())
         .collect();
@@ -86,7 +86,7 @@ fn a_group_stays_within_what_an_engine_takes() {
     for n in 0..300 {
         lane.submit(Change::put(format!("k{n}").into(), Bytes::new()));
     }
-    let group = sent(lane.next());
+    let group = sent(lane.send_next());
     assert_eq!(group.writes.len(), GROUP_WRITES + 1, "with the lane's own stamp");
     lane.submit(Change::put(Bytes::from_static(b"large"), vec![0; GROUP_BYTES].into()));
     assert!(sent(lane.ended(GroupOutcome::Committed)).writes.len() <= GROUP_WRITES + 1);

@@ -1,6 +1,6 @@
 //! A consumer as the broker sees it: a stream with credit. One consumer takes from all partitions of its group.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use settee::mq::control::Delivery;
 use settee::rpc::UpdateSender;
@@ -14,15 +14,25 @@ pub(super) struct Consumer {
     sender: UpdateSender<Delivery>,
     credit: u32,
     unanswered: AtomicU32,
+    gone: AtomicBool,
 }
 
 impl Consumer {
     pub(super) fn new(id: u64, sender: UpdateSender<Delivery>, credit: u32) -> Self {
-        Self { id, sender, credit, unanswered: AtomicU32::new(0) }
+        Self { id, sender, credit, unanswered: AtomicU32::new(0), gone: AtomicBool::new(false) }
+    }
+
+    /// Grants no more credit. Called before a partition gives the consumer's deliveries to others, under whose lock credit is
+    /// reserved: so it gets none after that.
+    pub(super) fn leave(&self) {
+        self.gone.store(true, Ordering::Release);
     }
 
     /// Reserves credit: as much of `wanted` as there is.
     pub(super) fn reserve(&self, wanted: u32) -> u32 {
+        if self.gone.load(Ordering::Acquire) {
+            return 0;
+        }
         let mut granted = 0;
         let grant = |unanswered: u32| {
             granted = wanted.min(self.credit.saturating_sub(unanswered));
@@ -59,5 +69,8 @@ mod tests {
         assert_eq!([consumer.reserve(2), consumer.reserve(2), consumer.reserve(2)], [2, 1, 0]);
         consumer.release(1);
         assert_eq!(consumer.reserve(9), 1);
+        consumer.release(3);
+        consumer.leave();
+        assert_eq!(consumer.reserve(1), 0, "it is gone");
     }
 }

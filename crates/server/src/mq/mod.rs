@@ -53,4 +53,10 @@ impl Default for Config {
 }
 
 #[cfg(test)]
+mod lives;
+
+#[cfg(test)]
 mod broker_test;
+
+#[cfg(test)]
+mod fault_test;

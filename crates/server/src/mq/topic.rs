@@ -155,7 +155,8 @@ impl GroupOfTopic {
 
     /// Removes a consumer; what it holds goes to others at once.
     pub(super) fn leave(&self, consumer: u64) {
-        self.members.consumers.lock().remove(&consumer);
+        let removed = self.members.consumers.lock().remove(&consumer);
+        removed.iter().for_each(|consumer| consumer.leave());
         for owner in &self.owners {
             owner.consumer_lost(consumer);
         }

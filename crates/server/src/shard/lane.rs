@@ -80,7 +80,7 @@ async fn drive(kv: Arc<dyn Kv>, shared: Arc<Shared>, lose: Arc<watch::Sender<boo
 }
 
 async fn rest(shared: &Shared) -> Step {
-    let step = shared.lane.lock().next();
+    let step = shared.lane.lock().send_next();
     if step == Step::Rest {
         shared.wake.notified().await;
     }

@@ -15,7 +15,8 @@ use crate::flow::control::FlowControlClient;
 use crate::flow::{Flow, ServerFlow, follow};
 use crate::job::{Job, JobControlClient, Worker};
 use crate::mq::{Consumer, ConsumerOptions, MessageControlClient, MessageHandler, Messages, OutboxSource, Relay};
-use crate::registry::{RegistryClient, RegistryControlClient};
+use crate::registry::control::RegistryControlClient;
+use crate::registry::{FolderCache, ListCache, RegistryClient, RegistryOptions};
 use crate::rpc::{Channels, Filter, HttpPages, Service, ServiceClient, Services, StaticInstances};
 use crate::trace::control::TraceControlClient;
 use crate::trace::{FinishedSpans, ServerSpans, Tracer, export};
@@ -64,7 +65,7 @@ impl App {
         let process = format!("{name}@{:08x}", env::random_u64() >> 32);
         let (tracer, finished) = if settings.trace { traced(name, &process) } else { (Tracer::off(), None) };
         let control = Channels::new(server(), tracer.clone());
-        let registry = RegistryClient::new(untraced.client::<RegistryControlClient>(), settings.cache.clone());
+        let registry = RegistryClient::start(untraced.client::<RegistryControlClient>(), registry_options(&settings));
         let channels = Channels::new(Arc::new(registry.clone()), tracer.clone());
         let messages = Messages::new(control.client::<MessageControlClient>(), tracer.clone());
         let mut app = Self {
@@ -192,6 +193,12 @@ impl App {
         self.messages.clone()
     }
 
+    /// Opens spans of this process's own.
+    #[must_use]
+    pub fn tracer(&self) -> Tracer {
+        self.tracer.clone()
+    }
+
     /// The flow rules of this process.
     #[must_use]
     pub fn flow(&self) -> Flow {
@@ -253,6 +260,11 @@ impl App {
     ) {
         self.background.push(Box::new(start));
     }
+}
+
+fn registry_options(settings: &Settings) -> RegistryOptions {
+    let cache = settings.cache.as_ref().map(|folder| Arc::new(FolderCache::new(folder)) as Arc<dyn ListCache>);
+    RegistryOptions { cache }
 }
 
 fn traced(name: &str, process: &str) -> (Tracer, Option<FinishedSpans>) {

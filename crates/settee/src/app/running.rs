@@ -11,12 +11,12 @@ use settee_core::{Error, env};
 use std::net::SocketAddr;
 
 use super::builder::App;
-use super::pages::{ProcessPages, WITHDRAW};
+use super::pages::ProcessPages;
 use super::process::stop_signal;
 use crate::expand::BoxFuture;
 use crate::job::control::RegisterJob;
 use crate::job::{JobControl, JobControlClient};
-use crate::registry::RegistryClient;
+use crate::registry::PublicationGuard;
 use crate::rpc::{Listening, ServerConfig};
 
 /// Something that runs beside the services until the shutdown.
@@ -31,7 +31,7 @@ const AGAIN: Duration = Duration::from_millis(200);
 /// A started application. Dropping it stops it without a drain.
 pub struct Running {
     listening: Listening,
-    registry: RegistryClient,
+    published: Vec<PublicationGuard>,
     ready: Arc<AtomicBool>,
     stop: ShutdownTrigger,
     background: Vec<env::JoinHandle<()>>,
@@ -50,13 +50,13 @@ impl Running {
         let (stop, stopping) = pair();
         let mut background: Vec<_> = app.background.into_iter().map(|start| env::spawn(start(stopping.clone()))).collect();
         ready.store(true, Ordering::Release);
-        for service in &app.published {
-            app.registry.publish(service, Instance { address: listening.address(), ..instance.clone() });
-        }
+        let instance = Instance { address: listening.address(), ..instance };
+        let publish = |service: &&'static str| app.registry.publish(service, instance.clone());
+        let published = app.published.iter().map(publish).collect::<Result<Vec<_>, _>>()?;
         let registrations = app.jobs.iter().map(|job| job.registration(&app.name));
         background.extend(registrations.map(|job| env::spawn(register(job, job_control.clone(), stopping.clone()))));
         tracing::info!(application = %app.name, address = %listening.address(), "ready");
-        Ok(Self { listening, registry: app.registry, ready, stop, background })
+        Ok(Self { listening, published, ready, stop, background })
     }
 
     /// Where it listens.
@@ -77,8 +77,9 @@ impl Running {
     /// Dropped halfway, the rest stops without a drain.
     pub async fn stop(self) {
         self.ready.store(false, Ordering::Release);
-        if tokio::time::timeout(WITHDRAW, self.registry.withdraw_all()).await.is_err() {
-            tracing::warn!("the registry did not acknowledge the withdrawal in time");
+        let withdrawn = futures::future::join_all(self.published.into_iter().map(PublicationGuard::withdraw)).await;
+        if let Some(error) = withdrawn.into_iter().find_map(Result::err) {
+            tracing::warn!(%error, "stop without the registry's acknowledgement");
         }
         self.listening.drain().await;
         self.stop.stop();

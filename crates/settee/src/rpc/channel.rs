@@ -188,7 +188,7 @@ impl Channel {
         let span = self.0.pool.tracer.client(&context, &self.0.service, method.name);
         let call = Call { method, body, credit, options, context: span.context(context) };
         let outcome = call.attempts(&self.0).await;
-        span.finish(outcome.as_ref().map(Received::outcome).map_err(|error| error));
+        span.finish(outcome.as_ref().map(Received::outcome));
         outcome
     }
 }

@@ -17,7 +17,15 @@ use crate::rpc::stream::{MAX_CREDIT, StreamSource};
 pub(super) struct StreamsOut {
     credit_of: BTreeMap<i32, usize>,
     running: BTreeMap<i32, Running>,
-    fresh: Vec<(i32, StreamSource, Arc<Semaphore>, Abortable<std::future::Pending<()>>)>,
+    fresh: Vec<Fresh>,
+}
+
+/// A stream that was opened and has no pump yet.
+struct Fresh {
+    id: i32,
+    source: StreamSource,
+    credit: Arc<Semaphore>,
+    aborted: Abortable<std::future::Pending<()>>,
 }
 
 struct Running {
@@ -40,7 +48,8 @@ impl StreamsOut {
         let credit = Arc::new(Semaphore::new(self.credit_of.remove(&id).unwrap_or(0)));
         let (abort, registration) = AbortHandle::new_pair();
         self.running.insert(id, Running { credit: credit.clone(), abort });
-        self.fresh.push((id, source, credit, Abortable::new(std::future::pending(), registration)));
+        let aborted = Abortable::new(std::future::pending(), registration);
+        self.fresh.push(Fresh { id, source, credit, aborted });
     }
 
     pub(super) fn give(&mut self, id: i32, credit: usize) {
@@ -64,7 +73,7 @@ impl StreamsOut {
 
     /// The pumps of streams that were opened since the last time.
     pub(super) fn take_fresh(&mut self, link: &LinkHandle) -> Vec<BoxFuture<()>> {
-        let start = |(id, source, credit, aborted): (i32, StreamSource, Arc<Semaphore>, Abortable<_>)| -> BoxFuture<()> {
+        let start = |Fresh { id, source, credit, aborted }: Fresh| -> BoxFuture<()> {
             let link = link.clone();
             Box::pin(async move {
                 tokio::select! {

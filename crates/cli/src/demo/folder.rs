@@ -1,0 +1,101 @@
+//! The folder that a demo keeps its data in: given and kept, or temporary. Its layout is documented in
+//! `docs/operations/demo-data.md`.
+#![expect(clippy::disallowed_methods, reason = "process code: the folder exists before anything could be simulated")]
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::topology::Role;
+use crate::failure::Failure;
+use crate::lifeline;
+
+/// A folder that this demo alone uses.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    root: PathBuf,
+    /// Held so that another demo is refused.
+    _lock: File,
+    /// Removed with everything in it at the end, unless the folder is kept.
+    _temporary: Option<TempDir>,
+}
+
+impl Folder {
+    /// Opens `data`, made if it is missing, or a temporary folder; waits until nobody of an earlier demo is left in it.
+    pub(crate) async fn open(data: Option<&Path>) -> Result<Self, Failure> {
+        let (root, temporary) = match data {
+            Some(kept) => (kept.to_owned(), None),
+            None => temporary().map(|folder| (folder.path().to_owned(), Some(folder)))?,
+        };
+        let cannot = |error: io::Error| Failure::wrong(format!("use {}: {error}", root.display()));
+        fs::create_dir_all(root.join("logs")).map_err(cannot)?;
+        let lock = File::options().create(true).truncate(false).write(true).open(root.join("demo.lock")).map_err(cannot)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(in_use(&root)),
+            Err(TryLockError::Error(error)) => return Err(cannot(error)),
+        }
+        let folder = Self { root, _lock: lock, _temporary: temporary };
+        lifeline::nobody_left(&folder.lifeline()).await?;
+        Ok(folder)
+    }
+
+    /// What a process of this role keeps: a database file, or the server's folder.
+    pub(crate) fn data(&self, role: Role) -> PathBuf {
+        match role {
+            Role::Server => self.root.join("server"),
+            database => self.root.join(format!("{database}.db")),
+        }
+    }
+
+    /// Where the logs of a role go.
+    pub(crate) fn log(&self, role: Role) -> PathBuf {
+        self.root.join("logs").join(format!("{role}.log"))
+    }
+
+    /// The file that every process of the demo holds while it lives.
+    pub(crate) fn lifeline(&self) -> PathBuf {
+        self.root.join("processes.lock")
+    }
+}
+
+fn temporary() -> Result<TempDir, Failure> {
+    let made = tempfile::Builder::new().prefix("settee-demo-").tempdir();
+    made.map_err(|error| Failure::failed(format!("make a temporary folder: {error}")).with_next("settee demo --data FOLDER"))
+}
+
+fn in_use(root: &Path) -> Failure {
+    let message = format!("{} is used by another demo that is still running", root.display());
+    Failure::wrong(message).with_next("settee demo --data OTHER_FOLDER")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn two_demos_never_share_a_folder_and_the_second_run_may_have_it() {
+        let place = tempfile::tempdir().unwrap();
+        let data = place.path().join("kept");
+        let first = Folder::open(Some(&data)).await.unwrap();
+        let refused = Folder::open(Some(&data)).await.unwrap_err();
+        assert_eq!(refused.exit(), 2);
+        assert!(refused.to_string().contains("another demo"), "{refused}");
+        drop(first);
+        let again = Folder::open(Some(&data)).await.unwrap();
+        assert_eq!(again.data(Role::Ledger(0)), data.join("account-1.db"));
+        assert_eq!(again.data(Role::Server), data.join("server"));
+        assert!(again.log(Role::Payment).ends_with("logs/payment.log"));
+    }
+
+    #[tokio::test]
+    async fn a_temporary_folder_leaves_nothing_behind() {
+        let folder = Folder::open(None).await.unwrap();
+        let root = folder.root.clone();
+        assert!(root.join("logs").is_dir());
+        drop(folder);
+        assert!(!root.exists());
+    }
+}

@@ -1,0 +1,78 @@
+//! Loading at start: all jobs and runs of every shard, before anything is planned or answered.
+
+use settee_core::error::{ErrorKind, codes};
+use settee_core::id::ShardId;
+use settee_core::port::{Kv, Range, Write};
+use settee_core::{Error, Timestamp};
+
+use super::agenda::Item;
+use super::entry::JobEntry;
+use super::memory::Memory;
+use super::record::{COMPONENT, JobRecord, RunRecord, VersionRecord, run_key};
+use crate::record::decode;
+use crate::shard::{Change, prefix};
+
+/// Keys that are read at once.
+const PAGE: usize = 1_000;
+
+/// Deletes of one write.
+const DELETES: usize = 100;
+
+pub(super) async fn load(memory: &mut Memory, kv: &dyn Kv, now: Timestamp) -> Result<(), Error> {
+    for shard in ShardId::all() {
+        let mut orphans = Vec::new();
+        let mut range = Range::prefix(&prefix(COMPONENT, shard), PAGE);
+        loop {
+            let page = kv.range(range.clone()).await?;
+            for (key, stored) in &page.entries {
+                orphans.extend(restore(memory, shard, key, &stored.value)?);
+            }
+            let Some((last, _)) = page.entries.last().filter(|_| page.more) else { break };
+            range = range.behind(last);
+        }
+        for batch in orphans.chunks(DELETES) {
+            let _goes_on = memory.shards.submit(shard, Change { compares: Vec::new(), writes: batch.to_vec() });
+        }
+    }
+    set_agenda(memory, now);
+    Ok(())
+}
+
+/// Definitions come before runs, as their keys do. Gives the delete of a run whose job was removed.
+fn restore(memory: &mut Memory, shard: ShardId, key: &[u8], value: &[u8]) -> Result<Option<Write>, Error> {
+    match &key[prefix(COMPONENT, shard).len()..] {
+        [b'd', ..] => {
+            let record: JobRecord = decode(value)?;
+            let name = record.name.clone();
+            let entry = JobEntry::new(record, &memory.channels)?;
+            memory.jobs.insert(name, entry);
+        }
+        [b'r', ..] => {
+            let record: RunRecord = decode(value)?;
+            match memory.jobs.get_mut(&record.run.id.job) {
+                Some(entry) => entry.restore(record),
+                None => return Ok(Some(Write::Delete(run_key(&record.run.id)))),
+            }
+        }
+        [b'v'] => memory.restore_version(shard, decode::<VersionRecord>(value)?.last),
+        other => {
+            let text = format!("load jobs: the key {:?} is not known", String::from_utf8_lossy(other));
+            return Err(Error::new(ErrorKind::Damaged, codes::STORE_DAMAGED, text));
+        }
+    }
+    Ok(None)
+}
+
+fn set_agenda(memory: &mut Memory, now: Timestamp) {
+    for (job, entry) in &memory.jobs {
+        memory.agenda.set(Item::Plan(job.clone()), now);
+        for (due, group) in entry.runs.iter().filter(|(_, group)| !group.is_over()) {
+            if !group.fired {
+                memory.agenda.set(Item::Fire(job.clone(), *due), *due);
+                continue;
+            }
+            let open = group.slices.values().filter(|slot| !slot.run.is_over());
+            open.for_each(|slot| memory.agenda.set(Item::Offer(slot.run.id.clone()), now));
+        }
+    }
+}
