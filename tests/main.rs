@@ -1,2 +1,3 @@
-//! Placeholder.
-fn main(){}
+//! Stories: each file is named after what a user would fear, and tells it in phases on the real system.
+
+mod scenarios;

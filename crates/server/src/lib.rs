@@ -4,11 +4,15 @@
 
 #![forbid(unsafe_code)]
 
+pub mod flow;
+mod folder;
 pub mod job;
 pub mod mq;
-pub mod flow;
 pub mod record;
 pub mod registry;
+mod server;
 pub mod shard;
 pub mod trace;
 pub mod txn;
+
+pub use server::{Engines, Server, ServerOptions};

@@ -22,7 +22,7 @@ use settee_core::{Error, env};
 use settee_engines::embedded::{EmbeddedKv, EmbeddedLog, FileDisk, Folder, LogOptions};
 
 use crate::flow::FlowRules;
-use crate::job::Scheduler;
+use crate::job::Jobs;
 use crate::mq::Broker;
 use crate::registry::{Registry, RegistryConfig};
 use crate::shard::Shards;
@@ -110,7 +110,7 @@ impl Server {
         let coordinator =
             Coordinator::start(crate::txn::Config::default(), shards.clone(), kv.clone(), participants, stopping.clone()).await?;
         let broker = Broker::open(shards.clone(), kv.clone(), log, crate::mq::Config::default()).await?;
-        let scheduler = Scheduler::start(crate::job::Config::default(), shards.clone(), kv.clone(), channels, stopping).await?;
+        let jobs = Jobs::start(crate::job::Config::default(), shards.clone(), kv.clone(), channels, stopping).await?;
         let flow = FlowRules::load(&*kv, shards.clone()).await?;
 
         let metrics = Arc::new(Metrics::new());
@@ -118,7 +118,7 @@ impl Server {
             .with(RegistryControlServer::new(registry))
             .with(TransactionControlServer::new(coordinator))
             .with(MessageControlServer::new(broker))
-            .with(JobControlServer::new(scheduler))
+            .with(JobControlServer::new(jobs))
             .with(FlowControlServer::new(flow))
             .with(TraceControlServer::new(traces));
         services.filter(Arc::new(ServerSpans::new(tracer)));

@@ -145,19 +145,19 @@ fn a_delayed_message_is_not_delivered_early_and_does_not_hold_back_its_key() {
 
 #[test]
 fn after_a_restart_nothing_is_delivered_before_what_is_open_has_been_read_again() {
-    let (mut group, now) = (group_with(&[Some("a"), Some("b"), Some("a")]), Instant::now());
+    let keys = [Some("a"), Some("b"), Some("a"), None];
+    let (mut group, now) = (group_with(&keys), Instant::now());
     let taken = take(&mut group, now);
     ack(&mut group, taken[1]);
     let mut restored = Group::restore(policy(), &group.snapshot(), 1 << 32);
-    restored.apply(read(3, Some("a")), now);
-    assert_eq!((restored.next(), restored.room()), (Offset(3), 0), "a newer one would take the place of its key");
+    restored.apply(read(4, Some("a")), now);
+    assert_eq!((restored.next(), restored.room()), (Offset(4), 0), "a newer one would take the place of its key");
     assert_eq!(take(&mut restored, now), []);
-    assert_eq!(restored.unread().collect::<Vec<_>>(), [Offset(0), Offset(2)]);
-    for offset in [0, 2] {
-        restored.apply(read(offset, Some("a")), now);
+    assert_eq!(restored.unread().collect::<Vec<_>>(), [Offset(0), Offset(2), Offset(3)]);
+    for (offset, key) in (0..).zip(keys) {
+        restored.apply(read(offset, key), now);
     }
-    let again = take(&mut restored, now);
-    assert_eq!(offsets(&again), [0]);
+    assert_eq!(offsets(&take(&mut restored, now)), [0, 3]);
     assert_eq!(ack(&mut restored, taken[0]), [Effect::Stale { offset: Offset(0) }], "a delivery of before the restart");
 }
 

@@ -1,0 +1,422 @@
+//! The coordinator over a store in memory, with workers on real sockets: fires once, survives a restart, makes up, cancels.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use settee::job::control::{JobControl, ListRuns, RegisterJob, RunKey, RunStatus, RunView, Trigger};
+use settee::job::{Job, Misfire, Overlap, Run, Schedule, Worker};
+use settee::rpc::{Channels, Discovery, Listening, Reply, ServerConfig, Services};
+use settee::trace::Tracer;
+use settee_core::error::codes;
+use settee_core::port::{Commit, Kv, Write};
+use settee_core::registry::{Instance, InstanceList, PublicationId, Share};
+use settee_core::shutdown::{ShutdownTrigger, pair};
+use settee_core::{Error, Timestamp, env};
+use settee_engines::memory::MemoryKv;
+use tokio::sync::{mpsc, watch};
+
+use super::record::{JobRecord, job_key, run_key};
+use super::{Config, Jobs};
+use crate::record::encode;
+use crate::shard::Shards;
+
+/// Long enough for a machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The store and the instances, which outlive a coordinator.
+#[derive(Clone)]
+struct World {
+    kv: Arc<MemoryKv>,
+    list: watch::Sender<Arc<InstanceList>>,
+}
+
+impl Discovery for World {
+    fn instances(&self, _: &str) -> watch::Receiver<Arc<InstanceList>> {
+        self.list.subscribe()
+    }
+}
+
+impl World {
+    fn new() -> Self {
+        let nobody = InstanceList { complete: true, ..InstanceList::default() };
+        Self { kv: Arc::new(MemoryKv::new()), list: watch::Sender::new(Arc::new(nobody)) }
+    }
+
+    fn serve(&self, instances: impl IntoIterator<Item = Instance>) {
+        let instances = instances.into_iter().map(Arc::new).collect();
+        self.list.send_replace(Arc::new(InstanceList { instances, complete: true, ..InstanceList::default() }));
+    }
+
+    async fn start(&self, horizon: Duration) -> (Jobs, ShutdownTrigger) {
+        let (trigger, shutdown) = pair();
+        let shards = Shards::open(self.kv.clone()).await.unwrap();
+        let channels = Channels::new(Arc::new(self.clone()), Tracer::off());
+        let config = Config { horizon, start_grace: Duration::ZERO };
+        (Jobs::start(config, shards, self.kv.clone(), channels, shutdown).await.unwrap(), trigger)
+    }
+}
+
+fn instance(address: SocketAddr, publisher: u64, share: Option<Share>) -> Instance {
+    Instance {
+        address,
+        application: "account".into(),
+        weight: Instance::DEFAULT_WEIGHT,
+        share,
+        metadata: BTreeMap::new(),
+        publication: PublicationId { publisher, sequence: 0 },
+    }
+}
+
+async fn listen(job: &Job) -> Listening {
+    let services = Arc::new(Services::new().with(Worker::new(job)));
+    let at = "127.0.0.1:0".parse().unwrap();
+    Listening::start(at, services, Arc::new(()), ServerConfig::default()).await.unwrap()
+}
+
+/// A job that tells of every start.
+fn telling() -> (Job, mpsc::UnboundedReceiver<Run>) {
+    let (sender, starts) = mpsc::unbounded_channel();
+    let job = Job::new("reconcile", move |run: Run| {
+        let told = sender.send(run.clone());
+        async move {
+            told?;
+            Ok(run.share().to_string())
+        }
+    });
+    (job, starts)
+}
+
+/// A job that tells of every start and never ends.
+fn endless() -> (Job, mpsc::UnboundedReceiver<Run>) {
+    let (sender, starts) = mpsc::unbounded_channel();
+    let job = Job::new("reconcile", move |run: Run| {
+        let told = sender.send(run);
+        async move {
+            told?;
+            std::future::pending::<Reply<()>>().await
+        }
+    });
+    (job, starts)
+}
+
+fn soon(after: Duration) -> Timestamp {
+    env::wall_clock().after(after)
+}
+
+fn once(job: &Job, due: Timestamp) -> RegisterJob {
+    RegisterJob { schedule: Schedule::Once { due }, ..job.registration("account") }
+}
+
+async fn run_of(jobs: &Jobs, due: Timestamp) -> RunView {
+    jobs.run(RunKey { job: "reconcile".into(), due }).await.unwrap()
+}
+
+/// Waits until `holds` of the run that is due then.
+async fn until(jobs: &Jobs, due: Timestamp, holds: impl Fn(&RunView) -> bool) -> RunView {
+    let mut tick = tokio::time::interval(Duration::from_millis(5));
+    let found = async {
+        loop {
+            tick.tick().await;
+            match jobs.run(RunKey { job: "reconcile".into(), due }).await {
+                Ok(run) if holds(&run) => return run,
+                _ => {}
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, found).await.expect("the run gets there in time")
+}
+
+async fn over(jobs: &Jobs, due: Timestamp) -> RunView {
+    until(jobs, due, |run| run.state.is_over()).await
+}
+
+async fn next(starts: &mut mpsc::UnboundedReceiver<Run>) -> Run {
+    tokio::time::timeout(PATIENCE, starts.recv()).await.expect("the job starts in time").unwrap()
+}
+
+fn ask(due: Timestamp) -> Trigger {
+    Trigger { job: "reconcile".into(), due, reference: Some("monday".into()) }
+}
+
+#[tokio::test]
+async fn a_job_fires_once_at_its_due_time_and_shows_its_result() {
+    let (world, (job, mut starts)) = (World::new(), telling());
+    let listening = listen(&job).await;
+    world.serve([instance(listening.address(), 1, None)]);
+    let (jobs, _running) = world.start(Duration::from_millis(200)).await;
+    let due = soon(Duration::from_millis(300));
+    jobs.register(once(&job, due)).await.unwrap();
+    let run = next(&mut starts).await;
+    assert!(env::wall_clock() >= due && run.due() == due);
+    let view = over(&jobs, due).await;
+    assert_eq!((view.state, view.slices[0].result.as_deref()), (RunStatus::Succeeded, Some(r#""0/1""#)));
+    assert_eq!(view.slices[0].token, Some(run.token()));
+    jobs.register(once(&job, due)).await.unwrap();
+    let jobs = jobs.jobs().await.unwrap();
+    assert_eq!((jobs[0].last_runs.len(), jobs[0].next_due), (1, None));
+    assert!(starts.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_restart_between_plan_and_due_time_fires_exactly_once_at_the_planned_worker() {
+    let (world, (job, mut starts)) = (World::new(), telling());
+    let workers = [listen(&job).await, listen(&job).await];
+    world.serve(workers.iter().map(|listening| instance(listening.address(), 1, None)));
+    let (first, running) = world.start(Duration::from_secs(5)).await;
+    let due = soon(Duration::from_millis(500));
+    first.register(once(&job, due)).await.unwrap();
+    let planned = until(&first, due, |run| !run.slices.is_empty()).await;
+    running.stop();
+    let (second, _running) = world.start(Duration::from_secs(5)).await;
+    let view = over(&second, due).await;
+    assert_eq!((view.state, view.slices[0].attempt), (RunStatus::Succeeded, 1));
+    assert_eq!(view.slices[0].worker, planned.slices[0].worker);
+    assert!(view.slices[0].token > planned.slices[0].token);
+    assert_eq!(next(&mut starts).await.due(), due);
+    assert!(starts.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_restart_while_a_run_is_under_way_gets_its_result_and_does_not_start_it_again() {
+    let (world, release) = (World::new(), Arc::new(tokio::sync::Notify::new()));
+    let (sender, mut starts) = mpsc::unbounded_channel();
+    let gate = release.clone();
+    let job = Job::new("reconcile", move |run: Run| {
+        let (told, gate) = (sender.send(run), gate.clone());
+        async move {
+            told?;
+            gate.notified().await;
+            Ok(7)
+        }
+    });
+    let listening = listen(&job).await;
+    world.serve([instance(listening.address(), 1, None)]);
+    let (first, running) = world.start(Duration::from_millis(200)).await;
+    let due = soon(Duration::ZERO);
+    first.register(job.registration("account")).await.unwrap();
+    first.trigger(ask(due)).await.unwrap();
+    next(&mut starts).await;
+    running.stop();
+    let (second, _running) = world.start(Duration::from_millis(200)).await;
+    release.notify_one();
+    let view = over(&second, due).await;
+    assert_eq!((view.state, view.slices[0].result.as_deref()), (RunStatus::Succeeded, Some("7")));
+    assert!(starts.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn due_times_missed_in_a_downtime_are_made_up_once() {
+    let (world, (job, mut starts)) = (World::new(), telling());
+    let listening = listen(&job).await;
+    world.serve([instance(listening.address(), 1, None)]);
+    let hour = Duration::from_secs(3_600);
+    let last = env::wall_clock().before(hour / 2);
+    let schedule = Schedule::Every { period: hour, first: last.before(hour * 9) };
+    let definition = RegisterJob { schedule, misfire: Misfire::Once, ..job.registration("account") };
+    let stored = JobRecord::new(definition.clone(), 1, last.before(hour * 9));
+    let writes = vec![Write::Put(job_key("reconcile"), encode(&stored))];
+    world.kv.commit(Commit { compares: vec![], writes }).await.unwrap();
+    let (jobs, _running) = world.start(Duration::from_millis(200)).await;
+    assert_eq!(next(&mut starts).await.due(), last);
+    assert_eq!(over(&jobs, last).await.state, RunStatus::Succeeded);
+    let view = jobs.register(definition).await.unwrap();
+    assert_eq!((view.last_runs.len(), view.next_due), (1, Some(last.after(hour))));
+}
+
+#[tokio::test]
+async fn a_changed_definition_cancels_what_was_planned_in_the_same_write() {
+    let (world, (job, mut starts)) = (World::new(), telling());
+    let listening = listen(&job).await;
+    world.serve([instance(listening.address(), 1, None)]);
+    let (jobs, _running) = world.start(Duration::from_secs(60)).await;
+    let (former, latter) = (soon(Duration::from_secs(30)), soon(Duration::from_millis(300)));
+    let first = jobs.register(once(&job, former)).await.unwrap();
+    let planned = until(&jobs, former, |run| !run.slices.is_empty()).await;
+    let second = jobs.register(once(&job, latter)).await.unwrap();
+    assert!(second.version > first.version);
+    let id = format!("{}/0", planned.id).parse().unwrap();
+    assert_eq!(world.kv.get(&run_key(&id)).await.unwrap(), None);
+    assert_eq!(next(&mut starts).await.id().version, second.version);
+    over(&jobs, latter).await;
+    let runs = jobs.runs(ListRuns { job: "reconcile".into(), limit: 9 }).await.unwrap();
+    assert_eq!(runs.iter().map(|run| run.due).collect::<Vec<_>>(), [latter]);
+}
+
+#[tokio::test]
+async fn a_new_definition_under_the_same_schedule_loses_no_due_time() {
+    let (world, (job, mut starts)) = (World::new(), telling());
+    let listening = listen(&job).await;
+    world.serve([instance(listening.address(), 1, None)]);
+    let (jobs, _running) = world.start(Duration::from_secs(60)).await;
+    let due = soon(Duration::from_millis(600));
+    jobs.register(once(&job, due)).await.unwrap();
+    until(&jobs, due, |run| !run.slices.is_empty()).await;
+    let changed = RegisterJob { timeout_ms: 5_000, ..once(&job, due) };
+    let view = jobs.register(changed).await.unwrap();
+    assert_eq!(next(&mut starts).await.id().version, view.version);
+}
+
+#[tokio::test]
+async fn each_share_gets_its_slice() {
+    let (world, (job, _starts)) = (World::new(), telling());
+    let workers = [listen(&job).await, listen(&job).await];
+    let shares = [Share { index: 0, of: 2 }, Share { index: 1, of: 2 }];
+    world.serve(workers.iter().zip(shares).map(|(listening, share)| instance(listening.address(), 1, Some(share))));
+    let (jobs, _running) = world.start(Duration::from_millis(200)).await;
+    let due = soon(Duration::from_millis(300));
+    jobs.register(RegisterJob { ..once(&job.clone().per_share(), due) }).await.unwrap();
+    let view = over(&jobs, due).await;
+    let seen: Vec<_> = view.slices.iter().map(|slice| (slice.worker.unwrap(), slice.result.as_deref().unwrap())).collect();
+    assert_eq!(seen, [(workers[0].address(), r#""0/2""#), (workers[1].address(), r#""1/2""#)]);
+}
+
+#[tokio::test]
+async fn a_run_whose_worker_died_ends_unknown_unless_it_may_be_repeated() {
+    for idempotent in [false, true] {
+        let (world, (stuck, mut starts), (healthy, mut others)) = (World::new(), endless(), telling());
+        let (dying, living) = (listen(&stuck).await, listen(&healthy).await);
+        world.serve([instance(dying.address(), 1, None)]);
+        let (jobs, _running) = world.start(Duration::from_millis(200)).await;
+        let due = soon(Duration::ZERO);
+        jobs.register(RegisterJob { idempotent, ..stuck.registration("account") }).await.unwrap();
+        jobs.trigger(ask(due)).await.unwrap();
+        next(&mut starts).await;
+        // A newer process at the same address: the one that was asked is dead.
+        let replaced = Instance { weight: 0, ..instance(dying.address(), 2, None) };
+        world.serve([replaced, instance(living.address(), 1, None)]);
+        let view = over(&jobs, due).await;
+        match idempotent {
+            false => assert_eq!((view.state, view.slices[0].attempt), (RunStatus::Unknown, 1)),
+            true => assert_eq!((view.state, view.slices[0].attempt), (RunStatus::Succeeded, 2)),
+        }
+        assert_eq!(others.try_recv().is_ok(), idempotent);
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_is_gone_before_it_was_asked_is_replaced() {
+    let (world, (job, mut starts)) = (World::new(), telling());
+    let (gone, living) = (listen(&job).await, listen(&job).await);
+    let address = gone.address();
+    gone.drain().await;
+    world.serve([instance(address, 1, None)]);
+    let (jobs, _running) = world.start(Duration::from_millis(200)).await;
+    let due = soon(Duration::ZERO);
+    jobs.register(job.registration("account")).await.unwrap();
+    jobs.trigger(ask(due)).await.unwrap();
+    until(&jobs, due, |run| !run.slices.is_empty()).await;
+    world.serve([instance(address, 1, None), instance(living.address(), 1, None)]);
+    let view = over(&jobs, due).await;
+    assert_eq!((view.state, view.slices[0].attempt), (RunStatus::Succeeded, 1));
+    assert_eq!(view.slices[0].worker, Some(living.address()));
+    assert_eq!(next(&mut starts).await.reference(), Some("monday"));
+}
+
+#[tokio::test]
+async fn two_triggers_of_one_due_time_are_one_run_also_of_a_paused_job_and_before_anybody_serves_it() {
+    let (world, (job, mut starts)) = (World::new(), telling());
+    let (jobs, _running) = world.start(Duration::from_millis(200)).await;
+    jobs.register(job.registration("account")).await.unwrap();
+    jobs.pause("reconcile".into()).await.unwrap();
+    let due = soon(Duration::ZERO);
+    let (first, second) = (jobs.trigger(ask(due)).await.unwrap(), jobs.trigger(ask(due)).await.unwrap());
+    assert_eq!((&first, first.state, first.slices.len()), (&second, RunStatus::Planned, 0));
+    let listening = listen(&job).await;
+    world.serve([instance(listening.address(), 1, None)]);
+    assert_eq!(over(&jobs, due).await.id, first.id);
+    assert_eq!(jobs.trigger(ask(due)).await.unwrap().state, RunStatus::Succeeded);
+    next(&mut starts).await;
+    assert!(starts.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_run_that_meets_an_open_one_does_what_the_overlap_policy_says() {
+    for (overlap, expected) in [(Overlap::Skip, RunStatus::Skipped), (Overlap::Queue, RunStatus::Planned), (Overlap::Allow, RunStatus::Dispatched)] {
+        let (world, (job, mut starts)) = (World::new(), endless());
+        let listening = listen(&job).await;
+        world.serve([instance(listening.address(), 1, None)]);
+        let (jobs, _running) = world.start(Duration::from_millis(200)).await;
+        jobs.register(RegisterJob { overlap, ..job.registration("account") }).await.unwrap();
+        let (first, second) = (soon(Duration::ZERO), soon(Duration::from_millis(1)));
+        jobs.trigger(ask(first)).await.unwrap();
+        next(&mut starts).await;
+        jobs.trigger(ask(second)).await.unwrap();
+        until(&jobs, second, |run| run.state == expected && !run.slices.is_empty()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_paused_job_plans_nothing_and_does_not_make_up_for_the_pause() {
+    let (world, (job, mut starts)) = (World::new(), telling());
+    let listening = listen(&job).await;
+    world.serve([instance(listening.address(), 1, None)]);
+    let (jobs, _running) = world.start(Duration::from_secs(60)).await;
+    let due = soon(Duration::from_secs(30));
+    jobs.register(once(&job, due)).await.unwrap();
+    until(&jobs, due, |run| !run.slices.is_empty()).await;
+    let paused = jobs.pause("reconcile".into()).await.unwrap();
+    assert_eq!((paused.paused, paused.next_due, paused.last_runs.len()), (true, None, 0));
+    let resumed = jobs.resume("reconcile".into()).await.unwrap();
+    assert!(!resumed.paused && starts.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_job_that_is_removed_and_made_again_has_a_higher_version_and_no_past() {
+    let (world, (job, _starts)) = (World::new(), telling());
+    let listening = listen(&job).await;
+    world.serve([instance(listening.address(), 1, None)]);
+    let (jobs, running) = world.start(Duration::from_millis(200)).await;
+    let due = soon(Duration::ZERO);
+    let first = jobs.register(job.registration("account")).await.unwrap();
+    jobs.trigger(ask(due)).await.unwrap();
+    over(&jobs, due).await;
+    jobs.remove("reconcile".into()).await.unwrap();
+    let error = Error::from(jobs.pause("reconcile".into()).await.unwrap_err());
+    assert_eq!(error.code(), &codes::NO_JOB);
+    running.stop();
+    let (jobs, _running) = world.start(Duration::from_millis(200)).await;
+    let second = jobs.register(job.registration("account")).await.unwrap();
+    assert!(second.version > first.version && second.last_runs.is_empty());
+}
+
+#[tokio::test]
+async fn the_history_is_bounded_and_what_was_forgotten_is_not_run_again() {
+    let (world, (job, mut starts)) = (World::new(), telling());
+    let listening = listen(&job).await;
+    world.serve([instance(listening.address(), 1, None)]);
+    let (jobs, running) = world.start(Duration::from_millis(200)).await;
+    jobs.register(job.registration("account")).await.unwrap();
+    let begin = env::wall_clock().before(Duration::from_secs(600));
+    for second in 0..103 {
+        let due = begin.after(Duration::from_secs(second));
+        jobs.trigger(ask(due)).await.unwrap();
+        over(&jobs, due).await;
+        next(&mut starts).await;
+    }
+    running.stop();
+    let (jobs, _running) = world.start(Duration::from_millis(200)).await;
+    let runs = jobs.runs(ListRuns { job: "reconcile".into(), limit: 1_000 }).await.unwrap();
+    assert_eq!((runs.len(), runs[99].due), (100, begin.after(Duration::from_secs(3))));
+    let error = Error::from(jobs.trigger(ask(begin)).await.unwrap_err());
+    assert_eq!(error.kind(), settee_core::ErrorKind::Conflict);
+    assert_eq!(run_of(&jobs, begin.after(Duration::from_secs(50))).await.state, RunStatus::Succeeded);
+}
+
+#[tokio::test]
+async fn a_definition_that_cannot_work_is_refused_with_its_reason() {
+    let (world, (job, _starts)) = (World::new(), telling());
+    let (jobs, _running) = world.start(Duration::from_millis(200)).await;
+    let good = job.registration("account");
+    let table = [
+        (RegisterJob { name: "a/b".into(), ..good.clone() }, "a/b"),
+        (RegisterJob { schedule: Schedule::cron("0 0 25 * * *", "UTC"), ..good.clone() }, "hour \"25\""),
+        (RegisterJob { timeout_ms: 0, ..good.clone() }, "timeout_ms"),
+    ];
+    for (bad, expected) in table {
+        let error = Error::from(jobs.register(bad).await.unwrap_err());
+        assert!(error.kind() == settee_core::ErrorKind::Invalid && error.message().contains(expected), "{error}");
+    }
+    assert!(jobs.jobs().await.unwrap().is_empty());
+}

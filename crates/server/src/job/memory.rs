@@ -15,8 +15,7 @@ use settee_core::{Error, Instant, Timestamp};
 
 use super::agenda::{Agenda, Item};
 use super::entry::{JobEntry, Slot};
-use super::record::{RunRecord, job_key, run_key, shard_of, version_key};
-use super::record::VersionRecord;
+use super::record::{RunRecord, VersionRecord, job_key, run_key, shard_of, version_key};
 use crate::record::encode;
 use crate::shard::{Change, Shards, Ticket};
 
@@ -56,12 +55,6 @@ impl Memory {
             versions: BTreeMap::new(),
             outbox: Vec::new(),
         }
-    }
-
-    pub(super) fn entry(&mut self, job: &str) -> Result<&mut JobEntry, Error> {
-        self.jobs.get_mut(job).ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, codes::NO_JOB, format!("find job {job:?}: no job of this name is registered"))
-        })
     }
 
     /// Does one item of the agenda.
@@ -145,6 +138,13 @@ impl Memory {
         change.writes.push(job_write(entry));
         let _goes_on = self.shards.submit(shard_of(job), change);
     }
+}
+
+/// The job of this name.
+pub(super) fn find<'a>(jobs: &'a mut BTreeMap<String, JobEntry>, job: &str) -> Result<&'a mut JobEntry, Error> {
+    jobs.get_mut(job).ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, codes::NO_JOB, format!("find job {job:?}: no job of this name is registered"))
+    })
 }
 
 fn save(shards: &Shards, run: &Run, triggered: bool) {

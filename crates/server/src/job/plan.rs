@@ -53,7 +53,7 @@ impl Memory {
         let Some(entry) = self.jobs.get_mut(job) else { return };
         let (dues, skipped) = take_dues(entry, now, now.after(self.horizon), at_most);
         let mut change = Change { compares: Vec::new(), writes: vec![job_write(entry)] };
-        for due in skipped {
+        if let Some(due) = skipped {
             let run = Run::skipped(entry.run_id(due, 0), entry.policy(), SkipCause::Misfire);
             change = entry.insert(change, run, false);
         }
@@ -111,7 +111,12 @@ fn take_dues(entry: &mut JobEntry, now: Timestamp, until: Timestamp, at_most: us
     }
     entry.record.cursor = plan.cursor;
     let mut dues: Dues = plan.runs.into_iter().map(|due| (due, (false, None))).collect();
-    while dues.len() < at_most || dues.keys().any(|due| entry.record.triggers.contains_key(due)) {
+    for (due, asked) in &mut dues {
+        if let Some(reference) = entry.record.triggers.remove(due) {
+            *asked = (true, reference);
+        }
+    }
+    while dues.len() < at_most {
         let Some(first) = entry.record.triggers.first_entry().filter(|first| *first.key() <= until) else { break };
         let (due, reference) = first.remove_entry();
         dues.insert(due, (true, reference));

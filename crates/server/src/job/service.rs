@@ -5,13 +5,14 @@ use std::time::Duration;
 use settee::job::control::{JobControl, JobView, ListRuns, MAX_REFERENCE_BYTES, RegisterJob, RunKey, RunView, Trigger};
 use settee::rpc::Reply;
 use settee_core::error::{ErrorKind, codes};
+use settee_core::job::Run;
 use settee_core::job::run::check_name;
 use settee_core::port::Write;
 use settee_core::{Error, Timestamp, env};
 
 use super::agenda::Item;
 use super::entry::{HISTORY, JobEntry};
-use super::memory::{Memory, deletes, job_write};
+use super::memory::{Memory, deletes, find, job_write};
 use super::record::{JobRecord, job_key, shard_of};
 use super::scheduler::Jobs;
 use crate::shard::{Change, Ticket};
@@ -92,7 +93,7 @@ impl Jobs {
     async fn observe<T>(&self, job: &str, look: impl FnOnce(&JobEntry) -> Result<T, Error>) -> Result<T, Error> {
         let (seen, ticket) = {
             let mut memory = self.memory();
-            let seen = look(memory.entry(job)?);
+            let seen = look(find(&mut memory.jobs, job)?);
             (seen, memory.shards.observe(shard_of(job)))
         };
         ticket.committed().await?;
@@ -124,7 +125,7 @@ impl Memory {
         let cancelled = match self.jobs.remove(&name) {
             Some(mut former) => {
                 let cancelled = former.cancel(true);
-                entry.follow(former);
+                entry.follow(former, &cancelled);
                 cancelled
             }
             None => Vec::new(),
@@ -143,7 +144,7 @@ impl Memory {
         let Trigger { job, due, reference } = trigger;
         let shard = shard_of(&job);
         let admitted = self.shards.admit(shard);
-        let entry = self.entry(&job)?;
+        let entry = find(&mut self.jobs, &job)?;
         if let Some(known) = entry.run_view(due) {
             return Ok((known, self.shards.observe(shard)));
         }
@@ -158,7 +159,7 @@ impl Memory {
 
     fn set_paused(&mut self, job: &str, paused: bool, now: Timestamp) -> Result<(JobView, Ticket), Error> {
         let shard = shard_of(job);
-        let entry = self.entry(job)?;
+        let entry = find(&mut self.jobs, job)?;
         if entry.record.paused == paused {
             return Ok((entry.view(), self.shards.observe(shard)));
         }
@@ -175,7 +176,7 @@ impl Memory {
 
     fn remove(&mut self, job: &str) -> Result<Ticket, Error> {
         let shard = shard_of(job);
-        self.entry(job)?;
+        find(&mut self.jobs, job)?;
         let runs = self.jobs.remove(job).map(|entry| entry.runs).unwrap_or_default();
         let mut ticket = self.shards.submit(shard, Change { compares: Vec::new(), writes: vec![Write::Delete(job_key(job))] });
         // The definition goes first: runs without one are removed at the next start, should this one not come so far.
@@ -188,13 +189,19 @@ impl Memory {
 }
 
 impl JobEntry {
-    /// Takes over what outlives a definition. A due time that was started under the former one does not come again.
-    fn follow(&mut self, former: Self) {
-        let started = former.runs.keys().next_back().copied();
-        self.record.cursor = started.map_or(self.record.cursor, |started| started.max(self.record.cursor));
-        self.record.paused = former.record.paused;
-        self.record.forgotten = former.record.forgotten;
-        self.record.triggers = former.record.triggers;
+    /// Takes over what outlives a definition. Under the same schedule nothing is missed and what was cancelled is planned again;
+    /// under another one the past is over.
+    fn follow(&mut self, former: Self, cancelled: &[Run]) {
+        let record = former.record;
+        self.record.cursor = if record.schedule == self.record.schedule {
+            let again = cancelled.iter().map(|run| run.id.due.before(Duration::from_micros(1)));
+            again.chain([record.cursor]).min().unwrap_or(record.cursor)
+        } else {
+            former.runs.keys().copied().chain([self.record.cursor]).max().unwrap_or(self.record.cursor)
+        };
+        self.record.paused = record.paused;
+        self.record.forgotten = record.forgotten;
+        self.record.triggers = record.triggers;
         self.runs = former.runs;
     }
 

@@ -196,16 +196,24 @@ async fn store(topic: &Topic, submissions: Vec<Submission>) -> Result<Vec<Place>
     }
     let stored = parts.into_iter().map(|(partition, (indices, part))| async move {
         let owner = &topic.partitions[usize::try_from(partition).unwrap_or(0)];
-        (partition, indices, owner.publish(part).await)
+        StoredPart { partition, indices, result: owner.publish(part).await }
     });
     collect(total, futures::future::join_all(stored).await)
 }
 
+/// What became of the messages of one partition.
+struct StoredPart {
+    partition: u32,
+    /// Where they are in the request.
+    indices: Vec<usize>,
+    result: Result<Vec<Offset>, Error>,
+}
+
 /// The places in the order of the request. If some parts are stored and others are not, the request's outcome is unknown.
-fn collect(total: usize, stored: Vec<(u32, Vec<usize>, Result<Vec<Offset>, Error>)>) -> Result<Vec<Place>, Error> {
-    let is_partial = stored.iter().any(|(_, _, result)| result.is_ok());
+fn collect(total: usize, stored: Vec<StoredPart>) -> Result<Vec<Place>, Error> {
+    let is_partial = stored.iter().any(|part| part.result.is_ok());
     let mut places = vec![Place { partition: 0, offset: 0 }; total];
-    for (partition, indices, result) in stored {
+    for StoredPart { partition, indices, result } in stored {
         let offsets = result.map_err(|error| if is_partial { error.unknown() } else { error })?;
         for (index, offset) in indices.into_iter().zip(offsets) {
             places[index] = Place { partition, offset: offset.0 };

@@ -6,9 +6,9 @@ use std::time::Duration;
 use settee::registry::control::{ListUpdate, Publish, Published, RegistryControl, ServiceView, Withdraw};
 use settee::rpc::Session;
 use settee::{Reply, Updates};
+use settee_core::Error;
 use settee_core::error::{ErrorKind, codes};
 use settee_core::registry::{Event, ListVersion, PublicationId};
-use settee_core::Error;
 use tokio::sync::watch;
 
 use super::Registry;

@@ -11,6 +11,7 @@ use settee_core::shard::{LANES, lane_of};
 use settee_core::trace::TraceContext;
 use settee_core::txn::{Absence, Answer, Decision, Effect, Event, IllegalEvent, Register, State, Transaction};
 use settee_core::{Error, Instant, Timestamp, env};
+use tokio::sync::oneshot;
 
 use super::ends::Ends;
 use super::outbox::{Outbox, Sending};

@@ -110,7 +110,7 @@ async fn rows_that_could_not_be_marked_are_published_again_under_the_same_identi
 async fn a_commit_wakes_the_relay_before_it_polls_and_batches_are_bounded() {
     let (broker, table) = (FakeBroker::default(), Table::default());
     let (trigger, shutdown) = settee_core::shutdown::pair();
-    let running = tokio::spawn({
+    let running = settee_core::env::spawn({
         let relay = relay(&broker, &table);
         async move { relay.run(shutdown).await }
     });

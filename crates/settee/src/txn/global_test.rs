@@ -73,6 +73,10 @@ impl TransactionControl for FakeControl {
         Ok(*self.inquiry.lock())
     }
 
+    async fn ended(&self, xid: Xid) -> Reply<Inquiry> {
+        self.inquire(Inquire { xid, branch: None }).await
+    }
+
     async fn show(&self, _xid: Xid) -> Reply<TransactionView> {
         unreachable()
     }

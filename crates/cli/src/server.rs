@@ -1,0 +1,106 @@
+//! `settee server`: one coordinating process on a data folder, until a signal ends it or its store does.
+//!
+//! stdout carries one line, `{"ready":"ADDR"}`, once calls are served; a supervisor waits for it. Logs go to stderr.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use settee::error::codes;
+use settee::{Error, ErrorKind};
+use settee_server::{Engines, Server, ServerOptions};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::control::{address, default_server};
+use crate::output::{self, CommandError};
+use crate::{logs, ready};
+
+/// How long calls under way may take to end at a stop: above any call's default timeout, below a supervisor's patience.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// What is logged unless the environment says otherwise.
+const LOGS: &str = "info";
+
+/// Run the server: registry, transactions, messages, jobs, flow rules and traces.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR", default_value_t = default_server(), value_parser = address)]
+    listen: SocketAddr,
+    /// The folder that holds everything the server remembers; made if it is missing.
+    #[arg(long, value_name = "DIR", default_value = "./data")]
+    data: PathBuf,
+    /// Listen where other machines can connect, although nothing authenticates them.
+    #[arg(long)]
+    insecure: bool,
+}
+
+/// Runs a server to its end.
+pub(crate) async fn run(args: Args) -> ExitCode {
+    match serve(args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => output::finish(Err(failure), false),
+    }
+}
+
+async fn serve(args: Args) -> Result<(), CommandError> {
+    refuse_strangers(&args)?;
+    logs::start(LOGS);
+    let mut signals = Signals::listen()?;
+    let engines = Engines::embedded(&args.data).await?;
+    let options = ServerOptions { listen: args.listen, drain: DRAIN, trace: true };
+    let server = Server::start(engines, options, Arc::new(())).await?;
+    ready::announce(server.address());
+    tokio::select! {
+        () = signals.next() => {}
+        () = server.lost() => return Err(lost(&args).into()),
+    }
+    tokio::select! {
+        () = server.stop() => Ok(()),
+        () = signals.next() => Err(cut_short().into()),
+    }
+}
+
+/// Nothing in this version proves who calls: outside this machine that must be said to be all right.
+fn refuse_strangers(args: &Args) -> Result<(), CommandError> {
+    if args.insecure || args.listen.ip().is_loopback() {
+        return Ok(());
+    }
+    let at = args.listen;
+    Err(CommandError::Usage(format!(
+        "--listen {at} can be reached from other machines, and nothing authenticates or encrypts calls\n  \
+         listen on a loopback address such as {}, or add --insecure if the network itself keeps strangers out",
+        default_server()
+    )))
+}
+
+fn lost(args: &Args) -> Error {
+    let message = format!("serve {}: the store stopped, or another server took it over; the log says which", args.data.display());
+    Error::new(ErrorKind::NotOwner, codes::NOT_OWNER, message).unknown()
+}
+
+fn cut_short() -> Error {
+    Error::new(ErrorKind::Closed, codes::DRAINING, "stop: a second signal ended the drain, calls were under way").unknown()
+}
+
+/// The signals that end a process.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Error> {
+        let on = |kind| signal(kind).map_err(Error::internal);
+        Ok(Self { interrupt: on(SignalKind::interrupt())?, terminate: on(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
