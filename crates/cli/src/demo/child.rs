@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -70,9 +70,9 @@ impl Child {
         self.address
     }
 
-    /// The most memory it has held so far; `None` when the system does not say.
-    pub(crate) fn peak_rss_bytes(&self) -> Option<u64> {
-        peak_rss_bytes(&self.process.id()?.to_string())
+    /// Its number; `None` once its end was noticed.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.process.id()
     }
 
     /// Waits for its end.
@@ -133,7 +133,7 @@ fn ended_early(status: ExitStatus) -> io::Error {
 }
 
 /// The last lines of a log; empty when there is none.
-pub(crate) fn tail(log: &std::path::Path) -> String {
+pub(crate) fn tail(log: &Path) -> String {
     let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let lines: Vec<_> = text.lines().collect();
     lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")

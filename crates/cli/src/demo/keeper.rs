@@ -14,7 +14,7 @@ use settee_core::env;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::child::{Child, Launch};
+use super::child::{self, Child, Launch};
 use crate::failure::Failure;
 
 /// Starts of one process at most: chaos needs two, the rest is for somebody who kills by hand.
@@ -40,6 +40,8 @@ pub(crate) enum Status {
         life: u32,
         /// Where.
         address: SocketAddr,
+        /// Its number; `None` once it is gone.
+        pid: Option<u32>,
     },
     /// It was stopped, or given up for this reason.
     Ended(Option<String>),
@@ -84,7 +86,7 @@ impl Keeper {
         };
         let reached = status.wait_for(is_decided).await.map(|status| status.clone());
         match reached {
-            Ok(Status::Up { life, address }) => Ok((life, address)),
+            Ok(Status::Up { life, address, .. }) => Ok((life, address)),
             Ok(Status::Ended(Some(why))) => Err(Failure::failed(format!("keep {} running: {why}", self.name))),
             _ => Err(Failure::failed(format!("keep {} running: it was stopped", self.name))),
         }
@@ -106,9 +108,14 @@ impl Keeper {
         killed.await.map_err(|_| gone(&self.name))
     }
 
-    /// The most memory any life of it has held, as far as it was looked at; zero when that is not known.
+    /// The most memory that this life or one that was killed has held; zero when that is not known.
     pub(crate) fn peak_rss_bytes(&self) -> u64 {
-        self.peak.load(Ordering::Relaxed)
+        let pid = match &*self.status.borrow() {
+            Status::Up { pid, .. } => *pid,
+            Status::Starting | Status::Ended(_) => None,
+        };
+        let present = pid.and_then(|pid| child::peak_rss_bytes(&pid.to_string()));
+        self.peak.load(Ordering::Relaxed).max(present.unwrap_or(0))
     }
 
     /// Stops the process, in order if it can.
@@ -178,12 +185,13 @@ impl Kept {
 
     async fn live(&mut self, life: u32, mut child: Child) -> Over {
         self.address = Some(child.address());
-        self.status.send_replace(Status::Up { life, address: child.address() });
+        self.status.send_replace(Status::Up { life, address: child.address(), pid: child.pid() });
         let order = tokio::select! {
             why = child.ended() => return Over::Ended(why),
             order = self.orders.recv() => order,
         };
-        self.peak.fetch_max(child.peak_rss_bytes().unwrap_or(0), Ordering::Relaxed);
+        let held = child.pid().and_then(|pid| child::peak_rss_bytes(&pid.to_string()));
+        self.peak.fetch_max(held.unwrap_or(0), Ordering::Relaxed);
         let Some(Order::Kill(answer)) = order else {
             child.stop().await;
             return Over::Stopped;

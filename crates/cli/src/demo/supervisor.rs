@@ -1,4 +1,4 @@
-//! All processes of the demo: started in order, watched, killed on request, stopped in the opposite order.
+//! All processes of the demo: started in order, watched, killed on request, stopped with the server last.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -61,13 +61,19 @@ impl Supervisor {
         futures::future::select_all(all).await.0
     }
 
-    /// Stops every process, the server last, and gives the most memory that one of them, or this one, has held.
-    pub(crate) async fn stop(mut self) -> Option<u64> {
-        for keeper in self.keepers.values_mut().rev() {
-            keeper.stop().await;
-        }
+    /// The most memory that one of the processes, this one included, has held; `None` when the system does not say.
+    pub(crate) fn peak_rss_bytes(&self) -> Option<u64> {
         let largest = self.keepers.values().map(Keeper::peak_rss_bytes).max();
         largest.max(child::peak_rss_bytes("self")).filter(|bytes| *bytes > 0)
+    }
+
+    /// Stops every process: the services together, then the server, which they still need to withdraw.
+    pub(crate) async fn stop(mut self) {
+        let server = self.keepers.remove(&Role::Server);
+        futures::future::join_all(self.keepers.values_mut().map(Keeper::stop)).await;
+        for mut keeper in server {
+            keeper.stop().await;
+        }
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    /// All of them, in the order in which they start; they stop in the opposite one.
+    /// All of them, in the order in which they start.
     pub(crate) const ALL: [Self; 5] = [Self::Server, Self::Ledger(0), Self::Ledger(1), Self::Payment, Self::Notify];
 
     /// The application it runs.

@@ -10,4 +10,4 @@ mod rule;
 pub use breaker::{Admission, Breaker, BreakerOptions, BreakerState};
 pub use concurrency::{Concurrency, Permit};
 pub use rate::Rate;
-pub use rule::{BadRule, Limit, Mode, Rule, RuleSet};
+pub use rule::{BadRule, Limit, Mode, Rule, RuleSet, Side};

@@ -29,11 +29,25 @@ pub struct Rule {
     /// The method; `None`: every method of the service.
     #[serde(default)]
     pub method: Option<String>,
+    /// Which end of the calls it applies to. Default: the serving one.
+    #[serde(default)]
+    pub side: Side,
     /// What it limits.
     pub limit: Limit,
     /// Whether it refuses calls. Default: it does.
     #[serde(default)]
     pub mode: Mode,
+}
+
+/// An end of a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// Calls that this application serves.
+    #[default]
+    Server,
+    /// Calls that this application makes.
+    Client,
 }
 
 /// What a rule limits.
@@ -104,10 +118,10 @@ impl RuleSet {
 }
 
 impl Rule {
-    /// Whether it applies to `method` of `service`.
+    /// Whether it applies to `method` of `service` at this end.
     #[must_use]
-    pub fn applies_to(&self, service: &str, method: &str) -> bool {
-        self.service == service && self.method.as_deref().is_none_or(|only| only == method)
+    pub fn applies_to(&self, side: Side, service: &str, method: &str) -> bool {
+        self.side == side && self.service == service && self.method.as_deref().is_none_or(|only| only == method)
     }
 }
 
@@ -132,7 +146,7 @@ mod tests {
     use super::*;
 
     fn rule(name: &str, limit: Limit) -> Rule {
-        Rule { name: name.into(), service: "pay.Payment".into(), method: None, limit, mode: Mode::Enforce }
+        Rule { name: name.into(), service: "pay.Payment".into(), method: None, side: Side::Server, limit, mode: Mode::Enforce }
     }
 
     #[test]
@@ -147,7 +161,8 @@ mod tests {
     #[test]
     fn a_rule_without_a_method_covers_the_service_and_no_other() {
         let rule = rule("a", Limit::Concurrency { calls: 8 });
-        assert!(rule.applies_to("pay.Payment", "transfer"));
-        assert!(!rule.applies_to("pay.Account", "transfer"));
+        assert!(rule.applies_to(Side::Server, "pay.Payment", "transfer"));
+        assert!(!rule.applies_to(Side::Server, "pay.Account", "transfer"));
+        assert!(!rule.applies_to(Side::Client, "pay.Payment", "transfer"));
     }
 }

@@ -142,14 +142,14 @@ fn stale(application: &str, present: u64, seen: u64) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use settee::flow::{Limit, Mode, Rule};
+    use settee::flow::{Limit, Mode, Rule, Side};
     use settee_engines::memory::MemoryKv;
 
     use super::*;
 
     fn rules(generation: u64) -> RuleSet {
         let limit = Limit::Concurrency { calls: 8 };
-        let rule = Rule { name: "few".into(), service: "pay.Payment".into(), method: None, limit, mode: Mode::Enforce };
+        let rule = Rule { name: "few".into(), service: "pay.Payment".into(), method: None, side: Side::Server, limit, mode: Mode::Enforce };
         RuleSet { generation, rules: vec![rule] }
     }
 

@@ -9,7 +9,7 @@ use settee::rpc::{Channel, Channels};
 use settee_core::job::run::Event;
 use settee_core::job::{Run, RunId, RunPolicy, RunState, Timetable};
 use settee_core::registry::InstanceList;
-use settee_core::{Error, Timestamp};
+use settee_core::Timestamp;
 
 use super::record::{JobRecord, RunRecord};
 
@@ -41,10 +41,9 @@ pub(super) struct Slot {
 }
 
 impl JobEntry {
-    pub(super) fn new(record: JobRecord, channels: &Channels) -> Result<Self, Error> {
-        let timetable = record.schedule.timetable()?;
+    pub(super) fn new(record: JobRecord, timetable: Timetable, channels: &Channels) -> Self {
         let channel = channels.channel(&service_name(&record.name));
-        Ok(Self { record, timetable, channel, runs: BTreeMap::new() })
+        Self { record, timetable, channel, runs: BTreeMap::new() }
     }
 
     pub(super) fn policy(&self) -> RunPolicy {

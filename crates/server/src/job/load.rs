@@ -2,6 +2,7 @@
 
 use settee_core::error::{ErrorKind, codes};
 use settee_core::id::ShardId;
+use settee_core::job::{Schedule, Timetable};
 use settee_core::port::{Kv, Range, Write};
 use settee_core::{Error, Timestamp};
 
@@ -43,9 +44,8 @@ fn restore(memory: &mut Memory, shard: ShardId, key: &[u8], value: &[u8]) -> Res
     match &key[prefix(COMPONENT, shard).len()..] {
         [b'd', ..] => {
             let record: JobRecord = decode(value)?;
-            let name = record.name.clone();
-            let entry = JobEntry::new(record, &memory.channels)?;
-            memory.jobs.insert(name, entry);
+            let (name, timetable) = (record.name.clone(), timetable(&record)?);
+            memory.jobs.insert(name, JobEntry::new(record, timetable, &memory.channels));
         }
         [b'r', ..] => {
             let record: RunRecord = decode(value)?;
@@ -61,6 +61,14 @@ fn restore(memory: &mut Memory, shard: ShardId, key: &[u8], value: &[u8]) -> Res
         }
     }
     Ok(None)
+}
+
+/// A schedule that another version could read and this one cannot must not keep all other jobs from starting.
+fn timetable(record: &JobRecord) -> Result<Timetable, Error> {
+    record.schedule.timetable().or_else(|error| {
+        tracing::error!(job = %record.name, %error, "load a job: it is not planned until it is registered again");
+        Schedule::OnDemand.timetable()
+    })
 }
 
 fn set_agenda(memory: &mut Memory, now: Timestamp) {

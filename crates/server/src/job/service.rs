@@ -119,8 +119,8 @@ impl Memory {
             return Err(limited(&format!("register job {}: {MAX_JOBS} jobs are the limit", job.name)));
         }
         self.shards.admit(shard)?;
-        let name = job.name.clone();
-        let mut entry = JobEntry::new(JobRecord::new(job, 0, now), &self.channels)?;
+        let (name, timetable) = (job.name.clone(), job.schedule.timetable()?);
+        let mut entry = JobEntry::new(JobRecord::new(job, 0, now), timetable, &self.channels);
         let (version, version_write) = self.next_version(shard);
         let cancelled = match self.jobs.remove(&name) {
             Some(mut former) => {

@@ -66,7 +66,8 @@ impl App {
         let (tracer, finished) = if settings.trace { traced(name, &process) } else { (Tracer::off(), None) };
         let control = Channels::new(server(), tracer.clone());
         let registry = RegistryClient::start(untraced.client::<RegistryControlClient>(), registry_options(&settings));
-        let channels = Channels::new(Arc::new(registry.clone()), tracer.clone());
+        let flow = Flow::new();
+        let channels = Channels::with_flow(Arc::new(registry.clone()), tracer.clone(), flow.clone());
         let messages = Messages::new(control.client::<MessageControlClient>(), tracer.clone());
         let mut app = Self {
             name: name.into(),
@@ -81,7 +82,7 @@ impl App {
             channels,
             control,
             tracer: tracer.clone(),
-            flow: Flow::new(),
+            flow,
             messages,
         };
         app.services.filter(Arc::new(ServerSpans::new(tracer)));

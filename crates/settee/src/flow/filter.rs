@@ -1,5 +1,7 @@
 //! Flow rules at the serving side.
 
+use settee_core::flow::Side;
+
 use super::limits::{Flow, is_trouble};
 use crate::rpc::{Answer, Filter, Incoming, Next};
 
@@ -17,7 +19,7 @@ impl ServerFlow {
 
 impl Filter for ServerFlow {
     fn call(&self, incoming: Incoming, next: Next) -> crate::expand::BoxFuture<'static, Answer> {
-        let admitted = match self.0.admit(incoming.service.name, incoming.descriptor().name) {
+        let admitted = match self.0.admit(Side::Server, incoming.service.name, incoming.descriptor().name) {
             Ok(admitted) => admitted,
             Err(error) => return Box::pin(std::future::ready(Answer::Failed(error))),
         };

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use settee_core::error::{ErrorKind, codes};
-use settee_core::flow::RuleSet;
+use settee_core::flow::{RuleSet, Side};
 use settee_core::{Error, Instant};
 
 use super::gate::{Gate, Held};
@@ -50,13 +50,13 @@ impl Flow {
         Ok(())
     }
 
-    /// Lets a call of `method` of `service` through every rule that applies to it.
+    /// Lets a call of `method` of `service` through every rule that applies to it at this end.
     ///
     /// # Errors
     /// `Limited` with when to come back; the call was not made.
-    pub fn admit(&self, service: &str, method: &str) -> Result<Admitted, Error> {
+    pub fn admit(&self, side: Side, service: &str, method: &str) -> Result<Admitted, Error> {
         let mut admitted = Admitted::default();
-        for gate in self.0.gates.load().iter().filter(|gate| gate.rule.applies_to(service, method)) {
+        for gate in self.0.gates.load().iter().filter(|gate| gate.rule.applies_to(side, service, method)) {
             match gate.admit() {
                 Ok(held) => admitted.0.extend(held),
                 Err(error) => {
@@ -120,6 +120,7 @@ mod tests {
             name: (*name).into(),
             service: "pay.Payment".into(),
             method: None,
+            side: Side::Server,
             limit: limit.clone(),
             mode: *mode,
         };
@@ -130,13 +131,13 @@ mod tests {
     fn a_permit_is_held_until_the_call_ends_and_the_refusal_says_when_to_come_back() {
         let flow = Flow::new();
         flow.replace(&rules(1, &[("few", Limit::Concurrency { calls: 1 }, Mode::Enforce)])).unwrap();
-        let held = flow.admit("pay.Payment", "transfer").unwrap();
-        let error = flow.admit("pay.Payment", "transfer").unwrap_err();
+        let held = flow.admit(Side::Server, "pay.Payment", "transfer").unwrap();
+        let error = flow.admit(Side::Server, "pay.Payment", "transfer").unwrap_err();
         assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Limited, true));
         assert!(error.retry_after().is_some() && error.message().contains("\"few\""));
         held.ended(true);
-        assert!(flow.admit("pay.Payment", "transfer").is_ok());
-        assert!(flow.admit("pay.Account", "transfer").is_ok(), "another service has no rule");
+        assert!(flow.admit(Side::Server, "pay.Payment", "transfer").is_ok());
+        assert!(flow.admit(Side::Server, "pay.Account", "transfer").is_ok(), "another service has no rule");
         assert_eq!(flow.limited(), 1);
     }
 
@@ -144,7 +145,7 @@ mod tests {
     fn an_observing_rule_counts_and_lets_pass() {
         let flow = Flow::new();
         flow.replace(&rules(1, &[("slow", Limit::Rate { calls: 1, period_ms: 60_000, burst: 1 }, Mode::Observe)])).unwrap();
-        assert!((0..3).all(|_| flow.admit("pay.Payment", "transfer").is_ok()));
+        assert!((0..3).all(|_| flow.admit(Side::Server, "pay.Payment", "transfer").is_ok()));
         assert_eq!(flow.over_limit(), [("slow".to_owned(), 2)]);
     }
 
@@ -153,10 +154,10 @@ mod tests {
         let flow = Flow::new();
         let slow = ("slow", Limit::Rate { calls: 1, period_ms: 60_000, burst: 1 }, Mode::Enforce);
         flow.replace(&rules(1, std::slice::from_ref(&slow))).unwrap();
-        flow.admit("pay.Payment", "transfer").unwrap().ended(true);
+        flow.admit(Side::Server, "pay.Payment", "transfer").unwrap().ended(true);
         flow.replace(&rules(2, &[("more", Limit::Concurrency { calls: 9 }, Mode::Enforce), slow])).unwrap();
-        assert!(flow.admit("pay.Payment", "transfer").is_err(), "the burst is still used up");
+        assert!(flow.admit(Side::Server, "pay.Payment", "transfer").is_err(), "the burst is still used up");
         assert!(flow.replace(&rules(3, &[("none", Limit::Concurrency { calls: 0 }, Mode::Enforce)])).is_err());
-        assert!(flow.admit("pay.Payment", "transfer").is_err(), "the rules before stay in force");
+        assert!(flow.admit(Side::Server, "pay.Payment", "transfer").is_err(), "the rules before stay in force");
     }
 }

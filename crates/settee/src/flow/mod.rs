@@ -9,6 +9,7 @@ mod limits;
 mod watch;
 
 pub use filter::ServerFlow;
+pub(crate) use limits::is_trouble;
 pub use limits::{Admitted, Flow};
-pub use settee_core::flow::{BreakerOptions, Limit, Mode, Rule, RuleSet};
+pub use settee_core::flow::{BreakerOptions, Limit, Mode, Rule, RuleSet, Side};
 pub use watch::follow;

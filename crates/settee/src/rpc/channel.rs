@@ -29,6 +29,7 @@ use super::link::{Outgoing, Received};
 use super::reply::{Fault, Refusal, Reply};
 use super::service::{Encoding, MethodDescriptor, RouteKey};
 use super::updates::{DEFAULT_CREDIT, Updates};
+use crate::flow::{Flow, Side, is_trouble};
 use crate::trace::Tracer;
 
 /// How long a call may take where neither its context nor its options say; SOFARPC's default.
@@ -41,6 +42,7 @@ pub struct Channels(Arc<Pool>);
 struct Pool {
     discovery: Arc<dyn Discovery>,
     tracer: Tracer,
+    flow: Flow,
     endpoints: Mutex<BTreeMap<SocketAddr, Arc<Endpoint>>>,
 }
 
@@ -77,10 +79,16 @@ pub struct CallOptions {
 }
 
 impl Channels {
-    /// Channels to what `discovery` knows.
+    /// Channels to what `discovery` knows, without flow rules.
     #[must_use]
     pub fn new(discovery: Arc<dyn Discovery>, tracer: Tracer) -> Self {
-        Self(Arc::new(Pool { discovery, tracer, endpoints: Mutex::default() }))
+        Self::with_flow(discovery, tracer, Flow::new())
+    }
+
+    /// Channels to what `discovery` knows, whose calls pass the client rules of `flow` first.
+    #[must_use]
+    pub fn with_flow(discovery: Arc<dyn Discovery>, tracer: Tracer, flow: Flow) -> Self {
+        Self(Arc::new(Pool { discovery, tracer, flow, endpoints: Mutex::default() }))
     }
 
     /// A channel to the instances of `service`.
@@ -185,9 +193,12 @@ impl Channel {
     ) -> Result<Received, Error> {
         let body = expand::encode(Encoding::MessagePack, arguments)?;
         let context = Context::current().with_timeout(options.timeout.unwrap_or(DEFAULT_TIMEOUT));
+        // A call that its own side refuses is no call: it gets no span and takes nothing from the retry budget.
+        let admitted = self.0.pool.flow.admit(Side::Client, &self.0.service, method.name)?;
         let span = self.0.pool.tracer.client(&context, &self.0.service, method.name);
         let call = Call { method, body, credit, options, context: span.context(context) };
         let outcome = call.attempts(&self.0).await;
+        admitted.ended(!matches!(&outcome, Err(error) if is_trouble(error)));
         span.finish(outcome.as_ref().map(Received::outcome));
         outcome
     }
