@@ -3,7 +3,7 @@
 //! No colours and no boxes: the same bytes on a terminal, in a pipe and in a test. A reader that goes away (`| head`) ends the
 //! output, not the command.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use comfy_table::{Table, presets};
@@ -160,6 +160,12 @@ pub(crate) fn compact(value: &impl Serialize) -> Result<String, CommandError> {
 #[must_use]
 pub(crate) fn cell(value: Option<impl ToString>) -> String {
     value.map_or_else(|| NOTHING.to_owned(), |value| value.to_string())
+}
+
+/// Whether people read what is printed.
+#[must_use]
+pub(crate) fn is_terminal() -> bool {
+    io::stdout().is_terminal()
 }
 
 /// Writes text and a line break to stdout. `false`: nobody reads any more.

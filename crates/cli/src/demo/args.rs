@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn without_flags_it_is_the_sample() {
         let plan = Args { concurrency: 64, ..Args::default() }.plan().unwrap();
-        assert_eq!((plan.accounts.len(), plan.batch.instructions.len(), plan.concurrency), (40, 202, 64));
+        assert_eq!((plan.accounts.len(), plan.batch.instructions.len(), plan.concurrency), (40, 200, 64));
     }
 
     #[test]

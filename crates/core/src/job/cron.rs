@@ -49,9 +49,11 @@ fn cause(text: &str, error: &CronError) -> String {
         alone[position + FIELDS.len() - names.len()] = field;
         Cron::from_str(&alone.join(" ")).err()
     };
-    let wrong = fields.iter().zip(names).enumerate().find_map(|(position, (field, name))| {
-        wrong_alone(position, field).map(|why| format!("{name} {field:?}: {why}"))
-    });
+    let wrong = fields
+        .iter()
+        .zip(names)
+        .enumerate()
+        .find_map(|(position, (field, name))| wrong_alone(position, field).map(|why| format!("{name} {field:?}: {why}")));
     wrong.unwrap_or_else(|| error.to_string())
 }
 

@@ -4,11 +4,11 @@
 //! A run is identified by its *due* time, never by when it was started: clocks that differ change how late it is, not how often
 //! it runs.
 
-pub mod schedule;
 mod cron;
-mod zone;
 pub mod misfire;
 pub mod run;
+pub mod schedule;
+mod zone;
 
 pub use misfire::{Misfire, Overlap};
 pub use run::{Answer, Assignment, Retry, Run, RunId, RunPolicy, RunState, Worker};

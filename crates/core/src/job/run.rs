@@ -319,7 +319,11 @@ impl Run {
                 self.answered(*by, answer, now)
             }
             (Dispatched(by), Event::NotTaken { worker, attempt, again }) if self.is_current(by, worker, attempt) => {
-                if again { self.offer_later(now) } else { self.unassigned(now.after(ASSIGN_AGAIN)) }
+                if again {
+                    self.offer_later(now)
+                } else {
+                    self.unassigned(now.after(ASSIGN_AGAIN))
+                }
             }
             (Dispatched(by), Event::Lost { worker, attempt }) if self.is_current(by, worker, attempt) => self.offer_later(now),
             (Dispatched(by), Event::Silent { worker, attempt }) if self.is_current(by, worker, attempt) => {
@@ -327,7 +331,11 @@ impl Run {
             }
             (Dispatched(by), Event::Died(worker)) if by.worker == worker => self.orphaned(*by, now),
             (Planned { assignment: Some(by), .. }, Event::Died(worker)) if by.worker == worker => {
-                if self.doubt { self.orphaned(*by, now) } else { self.unassigned(now) }
+                if self.doubt {
+                    self.orphaned(*by, now)
+                } else {
+                    self.unassigned(now)
+                }
             }
             // A late, old or foreign report.
             (_, _) => (self.clone(), Vec::new()),

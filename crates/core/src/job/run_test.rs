@@ -99,7 +99,8 @@ fn an_old_or_foreign_report_never_flips_what_is_known() {
         second,
     ];
     for run in over {
-        let reports = [done(1, 1), failed(1, Certainty::Unknown), Event::Died(worker(1)), Event::Lost { worker: worker(1), attempt: 1 }];
+        let reports =
+            [done(1, 1), failed(1, Certainty::Unknown), Event::Died(worker(1)), Event::Lost { worker: worker(1), attempt: 1 }];
         for report in reports {
             assert_eq!(run.apply(report, NOW).unwrap(), (run.clone(), vec![]));
         }

@@ -89,7 +89,10 @@ fn due_times_only_ever_grow_through_a_whole_year_of_every_policy() {
             let mut due = moment("2026-01-01T00:00:00Z");
             while due < moment("2027-01-01T00:00:00Z") {
                 let next = timetable.next_after(due).unwrap();
-                assert!(next > due && timetable.next_after(next.before(Duration::from_micros(1))) == Some(next), "{gap:?} {fold:?} {next}");
+                assert!(
+                    next > due && timetable.next_after(next.before(Duration::from_micros(1))) == Some(next),
+                    "{gap:?} {fold:?} {next}"
+                );
                 due = next;
             }
         }

@@ -24,7 +24,8 @@ const MAX_OFFSET: i64 = 26 * 3_600;
 
 /// The zone of this IANA name.
 pub(super) fn named(name: &str) -> Result<TimeZone, Error> {
-    TimeZone::get(name).map_err(|_| bad(&format!("zone {name:?}: no such time zone is known, expected is a name such as \"Europe/Zurich\"")))
+    TimeZone::get(name)
+        .map_err(|_| bad(&format!("zone {name:?}: no such time zone is known, expected is a name such as \"Europe/Zurich\"")))
 }
 
 /// An expression in a zone.

@@ -59,6 +59,9 @@ mod tests {
         agenda.set(Item::Plan("b".into()), at(7));
         agenda.set(Item::Plan("a".into()), at(9));
         assert_eq!(agenda.take(at(6)), None);
-        assert_eq!([agenda.take(at(9)), agenda.take(at(9)), agenda.take(at(9))], [Some(Item::Plan("b".into())), Some(Item::Plan("a".into())), None]);
+        assert_eq!(
+            [agenda.take(at(9)), agenda.take(at(9)), agenda.take(at(9))],
+            [Some(Item::Plan("b".into())), Some(Item::Plan("a".into())), None]
+        );
     }
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use settee::job::protocol::service_name;
 use settee::rpc::{Channel, Channels};
+use settee_core::Timestamp;
 use settee_core::job::run::Event;
 use settee_core::job::{Run, RunId, RunPolicy, RunState, Timetable};
 use settee_core::registry::InstanceList;
-use settee_core::Timestamp;
 
 use super::record::{JobRecord, RunRecord};
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use settee::job::control::{JobControl, ListRuns, RegisterJob, RunKey, RunStatus, RunView, Trigger};
@@ -14,7 +15,7 @@ use settee_core::port::{Commit, Kv, Write};
 use settee_core::registry::{Instance, InstanceList, PublicationId, Share};
 use settee_core::shutdown::{ShutdownTrigger, pair};
 use settee_core::{Error, Timestamp, env};
-use settee_engines::memory::MemoryKv;
+use settee_engines::memory::{KvFault, MemoryKv};
 use tokio::sync::{mpsc, watch};
 
 use super::record::{JobRecord, job_key, run_key};
@@ -50,8 +51,11 @@ impl World {
     }
 
     async fn start(&self, horizon: Duration) -> (Jobs, ShutdownTrigger) {
+        self.start_on(Shards::open(self.kv.clone()).await.unwrap(), horizon).await
+    }
+
+    async fn start_on(&self, shards: Shards, horizon: Duration) -> (Jobs, ShutdownTrigger) {
         let (trigger, shutdown) = pair();
-        let shards = Shards::open(self.kv.clone()).await.unwrap();
         let channels = Channels::new(Arc::new(self.clone()), Tracer::off());
         let config = Config { horizon, start_grace: Duration::ZERO };
         (Jobs::start(config, shards, self.kv.clone(), channels, shutdown).await.unwrap(), trigger)
@@ -259,6 +263,35 @@ async fn a_new_definition_under_the_same_schedule_loses_no_due_time() {
 }
 
 #[tokio::test]
+async fn a_store_whose_answers_get_lost_makes_no_run_happen_twice() {
+    let (world, (job, mut starts)) = (World::new(), telling());
+    let listening = listen(&job).await;
+    world.serve([instance(listening.address(), 1, None)]);
+    let calls = AtomicU32::new(0);
+    let faults = move || match calls.fetch_add(1, Ordering::Relaxed) % 7 {
+        3 => KvFault::DoneUnknown,
+        4 => KvFault::LostUnknown,
+        5 => KvFault::Refused,
+        _ => KvFault::None,
+    };
+    let lossy = Shards::open(Arc::new(world.kv.with_faults(Arc::new(faults)))).await.unwrap();
+    let (jobs, running) = world.start_on(lossy, Duration::from_millis(200)).await;
+    jobs.register(job.registration("account")).await.unwrap();
+    let dues: Vec<_> = (0..5).map(|n| soon(Duration::from_millis(n))).collect();
+    for due in &dues {
+        jobs.trigger(ask(*due)).await.unwrap();
+        over(&jobs, *due).await;
+        assert_eq!(next(&mut starts).await.due(), *due);
+    }
+    running.stop();
+    let (jobs, _running) = world.start(Duration::from_millis(200)).await;
+    for due in dues {
+        assert_eq!(run_of(&jobs, due).await.state, RunStatus::Succeeded);
+    }
+    assert!(starts.try_recv().is_err());
+}
+
+#[tokio::test]
 async fn each_share_gets_its_slice() {
     let (world, (job, _starts)) = (World::new(), telling());
     let workers = [listen(&job).await, listen(&job).await];
@@ -333,7 +366,9 @@ async fn two_triggers_of_one_due_time_are_one_run_also_of_a_paused_job_and_befor
 
 #[tokio::test]
 async fn a_run_that_meets_an_open_one_does_what_the_overlap_policy_says() {
-    for (overlap, expected) in [(Overlap::Skip, RunStatus::Skipped), (Overlap::Queue, RunStatus::Planned), (Overlap::Allow, RunStatus::Dispatched)] {
+    for (overlap, expected) in
+        [(Overlap::Skip, RunStatus::Skipped), (Overlap::Queue, RunStatus::Planned), (Overlap::Allow, RunStatus::Dispatched)]
+    {
         let (world, (job, mut starts)) = (World::new(), endless());
         let listening = listen(&job).await;
         world.serve([instance(listening.address(), 1, None)]);

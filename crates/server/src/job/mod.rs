@@ -12,17 +12,17 @@
 //! Reading order: `record` (what is stored), `entry` (a job in memory), `memory` (what happens under the lock), `plan`, `offer`,
 //! `workers` (who is asked, and when one counts as dead), `scheduler` (the handle and its tasks), `service` (the calls).
 
-mod record;
-mod entry;
 mod agenda;
-mod memory;
-mod plan;
-mod offer;
-mod workers;
-mod scheduler;
+mod entry;
 mod load;
+mod memory;
+mod offer;
+mod plan;
+mod record;
+mod scheduler;
 mod service;
 mod view;
+mod workers;
 
 pub use scheduler::{Config, Jobs};
 

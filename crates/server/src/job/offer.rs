@@ -59,7 +59,9 @@ fn need(run: &Run, list: &InstanceList, trust_absence: bool, now: Timestamp) -> 
         RunState::Planned { assignment: Some(by), .. } if !run.doubt && standing(list, by.worker) != Standing::Listed => {
             Need::Burial(by.worker)
         }
-        RunState::Planned { assignment: Some(by), .. } | RunState::Dispatched(by) if is_dead(by.worker) => Need::Burial(by.worker),
+        RunState::Planned { assignment: Some(by), .. } | RunState::Dispatched(by) if is_dead(by.worker) => {
+            Need::Burial(by.worker)
+        }
         RunState::Planned { assignment: Some(_), .. } | RunState::Dispatched(_) => Need::Call,
         _ => Need::Nothing,
     }

@@ -54,7 +54,13 @@ impl Jobs {
     ///
     /// # Errors
     /// What the store reports, and `Damaged` (`STO0002`) when a record is not what was written.
-    pub async fn start(config: Config, shards: Shards, kv: Arc<dyn Kv>, channels: Channels, shutdown: Shutdown) -> Result<Self, Error> {
+    pub async fn start(
+        config: Config,
+        shards: Shards,
+        kv: Arc<dyn Kv>,
+        channels: Channels,
+        shutdown: Shutdown,
+    ) -> Result<Self, Error> {
         let trust_absence_at = Instant::now() + config.start_grace;
         let mut memory = Memory::new(shards.clone(), channels, config.horizon, trust_absence_at);
         load(&mut memory, &*kv, env::wall_clock()).await?;

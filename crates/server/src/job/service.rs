@@ -211,7 +211,8 @@ impl JobEntry {
             return Err(invalid(&format!("trigger {job}: a reference has {MAX_REFERENCE_BYTES} bytes at most")));
         }
         if self.record.forgotten.is_some_and(|forgotten| due <= forgotten) {
-            let text = format!("trigger {job} at {due}: the last {HISTORY} runs are remembered, whether this one happened is forgotten");
+            let text =
+                format!("trigger {job} at {due}: the last {HISTORY} runs are remembered, whether this one happened is forgotten");
             return Err(Error::new(ErrorKind::Conflict, codes::BAD_REQUEST, text));
         }
         if self.record.triggers.len() >= MAX_TRIGGERS {
@@ -229,10 +230,17 @@ fn check(job: &RegisterJob) -> Result<(), Error> {
         return Err(invalid(&format!("register job {name}: an application's name has {MAX_APPLICATION} bytes at most")));
     }
     if job.timeout_ms == 0 || Duration::from_millis(job.timeout_ms) > MAX_TIMEOUT {
-        return Err(invalid(&format!("register job {name}: timeout_ms is {}, 1 to {} are possible", job.timeout_ms, MAX_TIMEOUT.as_millis())));
+        return Err(invalid(&format!(
+            "register job {name}: timeout_ms is {}, 1 to {} are possible",
+            job.timeout_ms,
+            MAX_TIMEOUT.as_millis()
+        )));
     }
     if job.retry.attempts > MAX_ATTEMPTS {
-        return Err(invalid(&format!("register job {name}: {} attempts are over the limit of {MAX_ATTEMPTS}", job.retry.attempts)));
+        return Err(invalid(&format!(
+            "register job {name}: {} attempts are over the limit of {MAX_ATTEMPTS}",
+            job.retry.attempts
+        )));
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Server {
     registry: Registry,
     listening: Listening,
-    _stop: ShutdownTrigger,
+    stop: ShutdownTrigger,
 }
 
 impl Server {
@@ -28,12 +28,20 @@ impl Server {
         let registry = Registry::start(Epoch(epoch), config, shutdown);
         let services = Arc::new(Services::new().with(RegistryControlServer::new(registry.clone())));
         let listening = Listening::start(at, services, Arc::new(()), ServerConfig::default()).await.unwrap();
-        Self { registry, listening, _stop: stop }
+        Self { registry, listening, stop }
     }
 
     /// Past its grace from the start.
     async fn settled() -> Self {
         Self::start(1, anywhere(), RegistryConfig { grace: Duration::ZERO, ..RegistryConfig::default() }).await
+    }
+
+    /// Goes away; its address is free then.
+    async fn end(self) -> SocketAddr {
+        let at = self.listening.address();
+        self.stop.stop();
+        self.listening.drain().await;
+        at
     }
 
     fn channels(&self) -> Channels {
@@ -172,8 +180,7 @@ async fn a_restart_of_the_registry_loses_nobody() {
             assert_eq!(ports(&all.borrow()), [11]);
         }
     });
-    let at = server.listening.address();
-    server.listening.drain().await;
+    let at = server.end().await;
     let server = Server::start(2, at, RegistryConfig { grace: PATIENCE * 2, ..RegistryConfig::default() }).await;
     until(&mut server.registry.instances(SERVICE), |list| ports(list) == [11]).await;
     tokio::time::timeout(PATIENCE, nobody_disappears).await.unwrap().unwrap();
@@ -244,9 +251,8 @@ async fn a_process_that_starts_while_the_registry_is_away_finds_the_last_good_li
     let client = RegistryClient::start(server.channels().client(), options.clone());
     until(&mut client.instances(SERVICE), |list| ports(list) == [1]).await;
     tokio::time::timeout(PATIENCE, cache.stored.subscribe().wait_for(|count| *count > 0)).await.unwrap().unwrap();
-    let at = server.listening.address();
     drop(client);
-    server.listening.drain().await;
+    let at = server.end().await;
 
     let client = RegistryClient::start(channels(at).client(), options);
     let list = until(&mut client.instances(SERVICE), |list| ports(list) == [1]).await;

@@ -62,7 +62,7 @@ impl Participants for ChannelParticipants {
         route: Option<RouteKey>,
         message: PhaseTwo,
     ) -> BoxFuture<'a, Reply<PhaseTwoAnswer>> {
-        let options = CallOptions { route, timeout: Some(TIMEOUT), ..CallOptions::default() };
+        let options = CallOptions { route, xid: Some(message.xid), timeout: Some(TIMEOUT), ..CallOptions::default() };
         Box::pin(async move { self.channel(service).call(&PHASE_TWO, &message, options).await })
     }
 }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use settee_core::job::{FoldPolicy, GapPolicy, Misfire, Overlap, Retry, Schedule};
 use settee_core::Timestamp;
+use settee_core::job::{FoldPolicy, GapPolicy, Misfire, Overlap, Retry, Schedule};
 
 use super::control::{RegisterJob, Slices};
 use super::handler::{AnyHandler, JobHandler};

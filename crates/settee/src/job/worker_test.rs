@@ -92,9 +92,15 @@ async fn a_replaced_coordinator_an_old_attempt_and_an_order_for_a_dead_process_a
 async fn a_later_attempt_ends_the_earlier_one() {
     let gate = Arc::new(Gate::default());
     let worker = Arc::new(Worker::new(&gated(&gate)));
-    let earlier = { let worker = worker.clone(); crate::spawn(async move { worker.answer(order(1, 1)).await }) };
+    let earlier = {
+        let worker = worker.clone();
+        crate::spawn(async move { worker.answer(order(1, 1)).await })
+    };
     gate.started.notified().await;
-    let later = { let worker = worker.clone(); crate::spawn(async move { worker.answer(order(2, 1)).await }) };
+    let later = {
+        let worker = worker.clone();
+        crate::spawn(async move { worker.answer(order(2, 1)).await })
+    };
     let error = Error::from(earlier.await.unwrap().unwrap_err());
     assert_eq!((error.code(), error.certainty()), (&codes::RUN_FENCED, Certainty::Unknown));
     gate.started.notified().await;
@@ -114,11 +120,17 @@ async fn what_a_handler_does_is_an_answer_however_it_ends() {
         Ok("x".repeat(MAX_RESULT_BYTES))
     });
     let worker = Worker::new(&job);
-    let table = [(1, "panicked", Certainty::Unknown), (2, "RPC0003", Certainty::NotDone), (3, "took longer than 50ms", Certainty::Unknown)];
+    let table = [
+        (1, "panicked", Certainty::Unknown),
+        (2, "RPC0003", Certainty::NotDone),
+        (3, "took longer than 50ms", Certainty::Unknown),
+    ];
     for (attempt, text, expected) in table {
         let asked = RunOrder { timeout_ms: 50, ..order(attempt, 1) };
         match worker.answer(asked).await.unwrap() {
-            Answer::Failed { cause, certainty } => assert!(cause.contains(text) && certainty == expected, "{cause} {certainty:?}"),
+            Answer::Failed { cause, certainty } => {
+                assert!(cause.contains(text) && certainty == expected, "{cause} {certainty:?}")
+            }
             Answer::Done { result } => panic!("{result}"),
         }
     }
@@ -137,7 +149,10 @@ async fn the_memory_is_bounded_and_never_forgets_a_run_that_goes_on() {
         Ok(())
     });
     let worker = Arc::new(Worker::new(&job));
-    let slice = |slice: u32| { let order = order(1, 1); RunOrder { id: RunId { slice, ..order.id.clone() }, ..order } };
+    let slice = |slice: u32| {
+        let order = order(1, 1);
+        RunOrder { id: RunId { slice, ..order.id.clone() }, ..order }
+    };
     let endless = worker.take(slice(0)).unwrap();
     for number in 1..=u32::try_from(REMEMBERED).unwrap() {
         worker.answer(slice(number)).await.unwrap();

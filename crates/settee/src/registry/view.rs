@@ -3,6 +3,7 @@
 //! ```text
 //!  snapshot, complete     shown = it
 //!  snapshot, incomplete   shown = it + whoever was shown before     (a registry that just started knows few)
+//!  another snapshot       as the delta to it: it stands for the changes when those are more to send
 //!  delta                  checked against what the registry sent; what it removes is removed: there was evidence
 //! ```
 
@@ -39,7 +40,10 @@ impl View {
     pub(super) fn update(&mut self, update: ListUpdate) -> Result<(), Gap> {
         let (sent, filled) = match update {
             ListUpdate::Snapshot(list) => {
-                let filled = list.merged_over(&self.shown);
+                let filled = match self.sent.take() {
+                    Some(before) => self.shown.with(&before.delta_to(&list).changes),
+                    None => list.merged_over(&self.shown),
+                };
                 (list, filled)
             }
             ListUpdate::Delta(delta) => {
@@ -89,6 +93,16 @@ mod tests {
         assert_eq!(ports(&view), [1, 3], "2 left with evidence, 3 was not heard of yet");
         view.update(ListUpdate::Delta(one_left.delta_to(&list(2, 3, &[1], true)))).unwrap();
         assert_eq!((ports(&view), view.shown().complete), (vec![1], true));
+    }
+
+    #[test]
+    fn a_snapshot_in_the_middle_of_a_stream_carries_evidence_like_a_delta() {
+        let mut view = View::default();
+        view.update(ListUpdate::Snapshot(list(1, 9, &[1, 2], true))).unwrap();
+        view.disconnected();
+        view.update(ListUpdate::Snapshot(list(2, 1, &[1], false))).unwrap();
+        view.update(ListUpdate::Snapshot(list(2, 2, &[], false))).unwrap();
+        assert_eq!(ports(&view), [2]);
     }
 
     #[test]

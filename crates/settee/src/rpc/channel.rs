@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use settee_core::error::{ErrorKind, codes};
+use settee_core::id::Xid;
 use settee_core::registry::{Instance, InstanceList};
 use settee_core::rpc::balance::{Balancer, PowerOfTwoChoices};
 use settee_core::rpc::retry::{MAX_ATTEMPTS, RetryBudget, backoff, may_retry};
@@ -74,6 +75,8 @@ pub struct CallOptions {
     pub route: Option<RouteKey>,
     /// Only the instance at this address is asked.
     pub instance: Option<SocketAddr>,
+    /// The global transaction that the call is a branch of.
+    pub xid: Option<Xid>,
     /// How long the call may take; the context's deadline stands where it is sooner.
     pub timeout: Option<Duration>,
 }
@@ -251,6 +254,7 @@ impl Call<'_> {
             method: self.method.name,
             oneway: self.method.oneway,
             credit: self.credit,
+            xid: self.options.xid,
             context: &self.context,
             body: &self.body,
         }

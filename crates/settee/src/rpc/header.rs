@@ -17,6 +17,7 @@ pub(crate) const TRACE: &str = "traceparent";
 pub(crate) const DEADLINE: &str = "deadline_ms";
 pub(crate) const CRITICALITY: &str = "criticality";
 pub(crate) const CREDIT: &str = "credit";
+pub(crate) const XID: &str = "xid";
 pub(crate) const STREAM: &str = "stream";
 pub(crate) const OUTCOME: &str = "outcome";
 pub(crate) const REFUSAL: &str = "refusal";

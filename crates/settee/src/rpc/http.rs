@@ -118,7 +118,7 @@ impl Serving {
         let context = read_context(&request);
         let body = read_body(request).await?;
         let body = if body.is_empty() { Bytes::from_static(b"{}") } else { body };
-        let incoming = Incoming { service, method, encoding: Encoding::Json, body, context, session: self.session.clone() };
+        let incoming = Incoming { service, method, encoding: Encoding::Json, body, context, xid: None, session: self.session.clone() };
         Ok(self.services.serve(incoming).await)
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::FutureExt;
 use settee_core::error::{ErrorKind, codes};
+use settee_core::id::Xid;
 use settee_core::{Context, Error, env};
 
 use super::service::{Answer, BoxFuture, Encoding, MethodDescriptor, Service, ServiceDescriptor};
@@ -26,6 +27,8 @@ pub struct Incoming {
     pub body: Bytes,
     /// Trace, deadline, caller, criticality and baggage.
     pub context: Context,
+    /// The global transaction that the call is a branch of.
+    pub xid: Option<Xid>,
     /// Who is at the other end.
     pub session: Session,
 }

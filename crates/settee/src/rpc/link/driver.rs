@@ -151,7 +151,7 @@ impl<C: Io> Driver<C> {
     fn request(&mut self, frame: Frame, timeout: Timeout, context: &mut Context<'_>) -> Result<(), End> {
         let head = frame.head;
         match inbound::request(head, &frame.body, timeout, self.link.limits()) {
-            Ok(Request::Call { service, method, context: carried, credit }) => {
+            Ok(Request::Call { service, method, context: carried, credit, xid }) => {
                 if credit > 0 {
                     self.link.with_streams_out(|streams| streams.asked(head.request_id, credit));
                 }
@@ -159,7 +159,7 @@ impl<C: Io> Driver<C> {
                     Ok((service, method)) => {
                         let (body, session) = (frame.body.content, self.link.session().clone());
                         let incoming =
-                            Incoming { service, method, encoding: Encoding::MessagePack, body, context: carried, session };
+                            Incoming { service, method, encoding: Encoding::MessagePack, body, context: carried, xid, session };
                         self.start(head, incoming, context);
                     }
                     Err(error) => self.finish(head, Answer::Failed(error)),

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use settee_core::error::{ErrorKind, codes};
+use settee_core::id::Xid;
 use settee_core::{Context, Error};
 use settee_wire::bolt::{Body, Codec, Head, HeaderError, Limits, Status, Timeout};
 
@@ -15,7 +16,7 @@ pub(super) const LINK_SERVICE: &str = "settee.Link";
 
 /// What a request frame asks for.
 pub(super) enum Request {
-    Call { service: String, method: String, context: Context, credit: usize },
+    Call { service: String, method: String, context: Context, credit: usize, xid: Option<Xid> },
     Item(i32),
     End(i32),
     Credit(i32, usize),
@@ -30,7 +31,7 @@ pub(super) fn request(head: Head, body: &Body, timeout: Timeout, limits: &Limits
         return Err(Error::new(ErrorKind::Unsupported, codes::BAD_REQUEST, message));
     }
     let mut context = ContextReader::default();
-    let (mut service, mut method, mut credit, mut stream) = (None, None, 0, None);
+    let (mut service, mut method, mut credit, mut stream, mut xid) = (None, None, 0, None, None);
     for pair in body.pairs(limits).iter() {
         let (key, value) = pair.map_err(|error| bad_header(&error))?;
         match key {
@@ -38,6 +39,7 @@ pub(super) fn request(head: Head, body: &Body, timeout: Timeout, limits: &Limits
             header::METHOD => method = Some(value),
             header::CREDIT => credit = value.parse().unwrap_or(0).min(MAX_CREDIT),
             header::STREAM => stream = value.parse().ok(),
+            header::XID => xid = value.parse().ok(),
             other => context.header(other, value),
         }
     }
@@ -52,6 +54,7 @@ pub(super) fn request(head: Head, body: &Body, timeout: Timeout, limits: &Limits
             method: method.to_owned(),
             context: context.finish(timeout.duration()),
             credit,
+            xid,
         }),
     }
 }

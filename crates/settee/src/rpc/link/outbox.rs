@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 use settee_core::error::{ErrorKind, codes};
+use settee_core::id::Xid;
 use settee_core::trace::SpanOutcome;
 use settee_core::{Context, Error, Instant};
 use settee_wire::bolt::{Codec, EncodeError, Encoder, Head, Kind, Limits, Status, Timeout, Version};
@@ -66,6 +67,7 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) method: &'a str,
     pub(crate) oneway: bool,
     pub(crate) credit: usize,
+    pub(crate) xid: Option<Xid>,
     pub(crate) context: &'a Context,
     pub(crate) body: &'a Bytes,
 }
@@ -159,6 +161,9 @@ impl LinkHandle {
         headers.pair(header::METHOD, outgoing.method)?;
         if outgoing.credit > 0 {
             headers.pair(header::CREDIT, &outgoing.credit.to_string())?;
+        }
+        if let Some(xid) = outgoing.xid {
+            headers.pair(header::XID, &xid.to_string())?;
         }
         let mut written = Ok(());
         header::write_context(outgoing.context, |key, value| {
