@@ -58,11 +58,11 @@ pub(crate) async fn run(args: Args) -> ExitCode {
             Err(error) => output::finish(Err(error), args.server.json),
         };
     }
-    output::finish(call(&args).await, args.server.json)
+    output::finish(answer(&args).await, args.server.json)
 }
 
 /// The value that the method answers with, as JSON.
-pub(crate) async fn call(args: &Args) -> Result<String, CommandError> {
+pub(crate) async fn answer(args: &Args) -> Result<String, CommandError> {
     let value: AnyValue = within(args.timeout, async {
         let channel = channel(args).await?;
         let method = descriptor(&args.target);

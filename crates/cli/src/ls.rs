@@ -34,29 +34,43 @@ enum What {
 
 /// Runs the command to its end.
 pub(crate) async fn run(args: Args) -> ExitCode {
-    match args.what {
-        What::Services(args) => output::finish(services(args).await, args.json),
-        What::Topics(args) => output::finish(topics(args).await, args.json),
-        What::Transactions(args) => output::finish(transactions::list(&args).await, args.server.json),
-        What::Jobs(args) => output::finish(jobs(args).await, args.json),
+    output::finish(answer(&args).await, args.what.server().json)
+}
+
+/// What the command prints.
+pub(crate) async fn answer(args: &Args) -> Result<String, CommandError> {
+    match &args.what {
+        What::Services(server) => services(*server).await,
+        What::Topics(server) => topics(*server).await,
+        What::Transactions(list) => transactions::list(list).await,
+        What::Jobs(server) => jobs(*server).await,
     }
 }
 
-pub(crate) async fn services(args: ServerArgs) -> Result<String, CommandError> {
+impl What {
+    fn server(&self) -> &ServerArgs {
+        match self {
+            Self::Services(server) | Self::Topics(server) | Self::Jobs(server) => server,
+            Self::Transactions(list) => &list.server,
+        }
+    }
+}
+
+async fn services(args: ServerArgs) -> Result<String, CommandError> {
     let control = Control::at(args.server);
     let client: RegistryControlClient = control.client();
     let services = client.services().await.map_err(|fault| control.failed(fault))?;
     if args.json { output::pretty(&services) } else { Ok(service_lines(&services)) }
 }
 
-pub(crate) async fn topics(args: ServerArgs) -> Result<String, CommandError> {
+async fn topics(args: ServerArgs) -> Result<String, CommandError> {
     let control = Control::at(args.server);
     let client: MessageControlClient = control.client();
     let topics = client.topics().await.map_err(|fault| control.failed(fault))?;
     if args.json { output::pretty(&topics) } else { Ok(topic_lines(&topics)) }
 }
 
-pub(crate) async fn jobs(args: ServerArgs) -> Result<String, CommandError> {
+async fn jobs(args: ServerArgs) -> Result<String, CommandError> {
     let control = Control::at(args.server);
     let client: JobControlClient = control.client();
     let jobs = client.jobs().await.map_err(|fault| control.failed(fault))?;

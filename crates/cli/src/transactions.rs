@@ -75,9 +75,18 @@ struct ShowArgs {
 
 /// Runs the command to its end.
 pub(crate) async fn run(args: Args) -> ExitCode {
-    match args.command {
-        Command::Ls(args) => output::finish(list(&args).await, args.server.json),
-        Command::Show(args) => output::finish(show(&args).await, args.server.json),
+    let server = match &args.command {
+        Command::Ls(list) => list.server,
+        Command::Show(show) => show.server,
+    };
+    output::finish(answer(&args).await, server.json)
+}
+
+/// What the command prints.
+pub(crate) async fn answer(args: &Args) -> Result<String, CommandError> {
+    match &args.command {
+        Command::Ls(args) => list(args).await,
+        Command::Show(args) => show(args).await,
     }
 }
 

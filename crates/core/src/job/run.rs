@@ -12,8 +12,10 @@
 //! or is dead: workers refuse repeated run ids, but each only its own (`PROTOCOLS.md` P8). A run that may be repeated then goes
 //! to another worker as the next attempt; one that may not ends UNKNOWN, never elsewhere.
 
+mod event;
 mod id;
 
+pub use event::{Answer, Effect, Event, IllegalEvent};
 pub use id::{MAX_NAME, ParseRunIdError, RunId, check_name};
 
 use std::fmt;
@@ -163,100 +165,6 @@ pub enum SkipCause {
     Overlap,
 }
 
-/// What a worker reported.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Answer {
-    /// The handler returned this, as JSON text.
-    Done {
-        /// JSON text.
-        result: String,
-    },
-    /// The handler failed, panicked or took too long.
-    Failed {
-        /// Why.
-        cause: String,
-        /// Whether it had an effect, as far as the handler's error tells.
-        certainty: Certainty,
-    },
-}
-
-/// What happens to a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A worker is named for it.
-    Assign(Assignment),
-    /// Its time has come: the worker is asked, under this token.
-    Offer(FencingToken),
-    /// An offer certainly did not reach the handler. `again` as in its [`Effect::Send`].
-    NotTaken {
-        /// Who was asked.
-        worker: Worker,
-        /// For which attempt.
-        attempt: u32,
-        /// Whether the attempt had been offered before.
-        again: bool,
-    },
-    /// An offer ended without an answer.
-    Lost {
-        /// Who was asked.
-        worker: Worker,
-        /// For which attempt.
-        attempt: u32,
-    },
-    /// The worker answered.
-    Answered {
-        /// Who.
-        worker: Worker,
-        /// For which attempt.
-        attempt: u32,
-        /// What.
-        answer: Answer,
-    },
-    /// This worker is dead, with evidence.
-    Died(Worker),
-    /// The worker lives but has not answered long after the time the attempt may take.
-    Silent {
-        /// Who.
-        worker: Worker,
-        /// For which attempt.
-        attempt: u32,
-    },
-    /// It is left out.
-    Skip(SkipCause),
-}
-
-/// What the scheduler does about a change, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Write the run. What follows waits until everything before it is durable, this write may still be under way.
-    Save,
-    /// Ask the worker.
-    Send {
-        /// Whom, under which token.
-        assignment: Assignment,
-        /// For which attempt.
-        attempt: u32,
-        /// Whether this attempt may have been sent before.
-        again: bool,
-    },
-    /// At this time, or when it becomes possible: name a worker, save, then offer.
-    AssignAt(Timestamp),
-    /// At this time, offer it to the same worker again.
-    OfferAt(Timestamp),
-    /// The slice has ended: what waits for the run may go on.
-    Ended,
-}
-
-/// An event that the state does not allow: a fault of the scheduler.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("run {id}: {event:?} is not possible in {state:?}")]
-pub struct IllegalEvent {
-    id: RunId,
-    event: Event,
-    state: RunState,
-}
-
 /// A run after an event, and what is to be done about it.
 pub type Step = (Run, Vec<Effect>);
 
@@ -313,7 +221,7 @@ impl Run {
             (Planned { assignment: Some(named), .. }, Event::Offer(token)) => self.offered(Assignment { token, ..*named }),
             (Dispatched(named), Event::Offer(token)) => self.offered(Assignment { token, ..*named }),
             (Planned { .. }, Event::Skip(cause)) if self.is_untouched() => self.over(RunState::Skipped(cause)),
-            (_, event @ (Event::Assign(_) | Event::Offer(_) | Event::Skip(_))) => return Err(self.illegal(event)),
+            (_, event @ (Event::Assign(_) | Event::Offer(_) | Event::Skip(_))) => return Err(IllegalEvent::new(self, &event)),
 
             (Dispatched(by), Event::Answered { worker, attempt, answer }) if self.is_current(by, worker, attempt) => {
                 self.answered(*by, answer, now)
@@ -400,10 +308,6 @@ impl Run {
     fn backoff(&self) -> Duration {
         let doublings = self.attempt.saturating_sub(1).min(MAX_DOUBLINGS);
         self.policy.retry.backoff.saturating_mul(1 << doublings).min(MAX_BACKOFF)
-    }
-
-    fn illegal(&self, event: Event) -> IllegalEvent {
-        IllegalEvent { id: self.id.clone(), event, state: self.state.clone() }
     }
 }
 

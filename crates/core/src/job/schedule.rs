@@ -107,7 +107,7 @@ impl Schedule {
         let times = match self {
             Self::Cron { expression, zone, gap, fold } => {
                 let expression = Expression::parse(expression)?;
-                Times::Calendar(zone::Calendar { expression, zone: zone::named(zone)?, gap: *gap, fold: *fold })
+                Times::Calendar(Box::new(zone::Calendar { expression, zone: zone::named(zone)?, gap: *gap, fold: *fold }))
             }
             Self::Every { period, first } => Times::Every { period: checked(*period)?, first: *first },
             Self::Once { due } => Times::Once(*due),
@@ -132,7 +132,7 @@ pub struct Timetable(Times);
 
 #[derive(Clone, Debug)]
 enum Times {
-    Calendar(zone::Calendar),
+    Calendar(Box<zone::Calendar>),
     Every { period: i64, first: Timestamp },
     Once(Timestamp),
     Never,

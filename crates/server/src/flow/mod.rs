@@ -11,22 +11,19 @@ use settee::flow::RuleSet;
 use settee::{Reply, Updates, rpc};
 use settee_core::error::{ErrorKind, codes};
 use settee_core::id::ShardId;
-use settee_core::port::{Kv, Range};
+use settee_core::port::Kv;
 use settee_core::{Error, env};
 use tokio::sync::watch;
 
 use self::record::StoredRules;
 use crate::record::{decode, encode};
-use crate::shard::{Change, Shards, key, prefix};
+use crate::shard::{Change, Shards, key, scan};
 
 /// Where rules lie.
 const COMPONENT: &str = "flow";
 
 /// Applications that may have rules or followers: rules live in memory.
 const APPLICATIONS: usize = 10_000;
-
-/// Sets of one page at load.
-const PAGE: usize = 256;
 
 /// The keeper of the rules. Cheap to clone.
 #[derive(Clone)]
@@ -51,21 +48,13 @@ impl FlowRules {
     /// What the store reports, and `Damaged` or `Unsupported` for rules that cannot be read.
     pub async fn load(kv: &dyn Kv, shards: Shards) -> Result<Self, Error> {
         let mut applications = BTreeMap::new();
-        for shard in ShardId::all() {
-            let mut range = Range::prefix(&prefix(COMPONENT, shard), PAGE);
-            loop {
-                let page = kv.range(range.clone()).await?;
-                for (_, stored) in &page.entries {
-                    let stored: StoredRules = decode(&stored.value)?;
-                    let kept = Kept { decided: stored.rules.clone(), shown: watch::Sender::new(stored.rules) };
-                    applications.insert(stored.application, kept);
-                }
-                match page.entries.last() {
-                    Some((last, _)) if page.more => range = range.behind(last),
-                    _ => break,
-                }
-            }
-        }
+        scan(kv, COMPONENT, |_, _, value| {
+            let stored: StoredRules = decode(value)?;
+            let kept = Kept { decided: stored.rules.clone(), shown: watch::Sender::new(stored.rules) };
+            applications.insert(stored.application, kept);
+            Ok(())
+        })
+        .await?;
         Ok(Self(Arc::new(Inner { shards, applications: Mutex::new(applications) })))
     }
 

@@ -12,12 +12,13 @@ use super::agenda::Item;
 use super::entry::{Group, JobEntry, Slot};
 use super::memory::{LOOK_AGAIN, Memory, job_write};
 use super::record::{RunRecord, run_key, shard_of};
-use super::workers::{choose, slices};
+use super::workers::{MAX_SLICES, choose, slices};
 use crate::record::encode;
 use crate::shard::Change;
 
-/// Slices of a job that may be planned and not yet offered: a change of the job cancels them in one write.
-const MAX_UNTOUCHED: usize = 96;
+/// Slices of a job that may be planned and not yet offered: a change of the job cancels them in one write. One run always
+/// fits.
+const MAX_UNTOUCHED: usize = MAX_SLICES as usize;
 
 /// Runs of a job that may be open at once, whatever its overlap policy says.
 const MAX_OPEN: usize = 1_000;

@@ -12,7 +12,7 @@ use settee_core::job::{RunId, Worker};
 use settee_core::registry::{Instance, InstanceList, Share};
 
 /// Slices of a run at most: a plan is one write.
-pub(super) const MAX_SLICES: u32 = 64;
+pub(super) const MAX_SLICES: u32 = 96;
 
 /// How long a worker may drain after it left the list: its listener's hard deadline, and a second.
 const DRAIN: Duration = Duration::from_secs(11);
@@ -30,11 +30,17 @@ pub(super) enum Standing {
     Unclear,
 }
 
-/// Into how many slices a run is cut now; 0 when nobody could run it.
+/// Into how many slices a run is cut now; 0 when nobody could run it, or not in one write.
 pub(super) fn slices(per_share: bool, list: &InstanceList) -> u32 {
     let serving = list.instances.iter().filter(|instance| instance.weight > 0);
     let parts = serving.map(|instance| if per_share { instance.share.map_or(1, |share| share.of) } else { 1 });
-    parts.max().map_or(0, |parts| parts.clamp(1, MAX_SLICES))
+    match parts.max() {
+        Some(parts) if parts > MAX_SLICES => {
+            tracing::error!(parts, limit = MAX_SLICES, "plan a job per share: there are too many shares");
+            0
+        }
+        parts => parts.map_or(0, |parts| parts.max(1)),
+    }
 }
 
 /// The worker for a slice: one that holds its share; another one at every `turn`.

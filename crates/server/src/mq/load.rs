@@ -2,21 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use settee_core::Error;
 use settee_core::error::{ErrorKind, codes};
-use settee_core::id::ShardId;
-use settee_core::port::{Kv, Range};
+use settee_core::port::Kv;
 
 use super::broker::Inner;
 use super::name::{DEAD, GROUPS, PRODUCERS, TOPICS};
 use super::record::{DeadRecord, GroupRecord, ProducerRecord, TopicRecord};
 use super::topic::{StoredGroup, Topic};
 use crate::record::{Record, decode};
-use crate::shard::prefix;
-
-/// Keys that are read at once.
-const PAGE: usize = 1_000;
+use crate::shard::scan;
 
 /// Every group of every topic as it is stored.
 type StoredGroups = BTreeMap<(String, String), StoredGroup>;
@@ -67,18 +62,11 @@ async fn check_cursors(topic: &Topic, group: &str, stored: &StoredGroup) -> Resu
 
 async fn read_all<R: Record>(kv: &dyn Kv, component: &str) -> Result<Vec<R>, Error> {
     let mut records = Vec::new();
-    for shard in ShardId::all() {
-        let mut range = Range::prefix(&prefix(component, shard), PAGE);
-        loop {
-            let page = kv.range(range.clone()).await?;
-            for (_, stored) in &page.entries {
-                records.push(decode::<R>(&stored.value)?);
-            }
-            let last: Option<&(Bytes, _)> = page.entries.last();
-            let Some((key, _)) = last.filter(|_| page.more) else { break };
-            range = range.behind(key);
-        }
-    }
+    scan(kv, component, |_, _, value| {
+        records.push(decode::<R>(value)?);
+        Ok(())
+    })
+    .await?;
     Ok(records)
 }
 

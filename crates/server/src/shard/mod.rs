@@ -6,7 +6,9 @@
 
 mod lane;
 mod ownership;
+mod scan;
 
+pub(crate) use scan::scan;
 pub use settee_core::shard::Change;
 
 use std::sync::Arc;

@@ -40,7 +40,8 @@ impl View {
     pub(super) fn update(&mut self, update: ListUpdate) -> Result<(), Gap> {
         let (sent, filled) = match update {
             ListUpdate::Snapshot(list) => {
-                let filled = match self.sent.take() {
+                let before = self.sent.take().filter(|before| before.version.epoch == list.version.epoch);
+                let filled = match before {
                     Some(before) => self.shown.with(&before.delta_to(&list).changes),
                     None => list.merged_over(&self.shown),
                 };

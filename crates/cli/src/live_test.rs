@@ -1,0 +1,208 @@
+//! The commands against a server in this process, on engines in memory, over real sockets.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use settee::error::codes;
+use settee::job::{Job, JobControl, JobControlClient};
+use settee::mq::control::CreateTopic;
+use settee::mq::{MessageControl, MessageControlClient};
+use settee::registry::control::RegistryControlClient;
+use settee::registry::{Instance, PublicationGuard, RegistryClient, RegistryOptions};
+use settee::rpc::{Listening, ServerConfig, Services, updates};
+use settee::txn::{Begin, Decide, Decision, LeaseXids, TransactionControl, TransactionControlClient, Xid};
+use settee::{Error, Reply, Updates, refuse};
+use settee_engines::memory::{MemoryKv, MemoryLog};
+use settee_server::{Engines, Server, ServerOptions};
+
+use crate::control::Control;
+use crate::output::{CommandError, error_line};
+use crate::{Cli, Command, call, ls, transactions};
+
+/// A port where nobody listens.
+const NOBODY: &str = "127.0.0.1:1";
+
+#[settee::refusal]
+enum No {
+    #[code("AM04")]
+    Funds { short_by: u64 },
+}
+
+#[settee::service("test.Till")]
+trait Till {
+    async fn take(&self, amount: u64) -> Reply<u64, No>;
+    async fn count(&self, up_to: u64) -> Reply<Updates<u64>>;
+}
+
+struct Drawer;
+
+impl Till for Drawer {
+    async fn take(&self, amount: u64) -> Reply<u64, No> {
+        100_u64.checked_sub(amount).ok_or_else(|| refuse(No::Funds { short_by: amount - 100 }))
+    }
+
+    async fn count(&self, up_to: u64) -> Reply<Updates<u64>> {
+        let (sender, updates) = updates(4);
+        settee::spawn(async move {
+            for n in 0..up_to {
+                if sender.send(n).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(updates)
+    }
+}
+
+async fn server() -> (Server, Control) {
+    let engines = Engines::new(Arc::new(MemoryKv::new()), Arc::new(MemoryLog::new()));
+    let options = ServerOptions { listen: ([127, 0, 0, 1], 0).into(), drain: Duration::from_secs(1), trace: false };
+    let server = Server::start(engines, options, Arc::new(())).await.unwrap();
+    let control = Control::at(server.address());
+    (server, control)
+}
+
+/// An instance of the till that the registry knows.
+async fn published(control: &Control) -> (Listening, PublicationGuard) {
+    let services = Arc::new(Services::new().with(TillServer::new(Drawer)));
+    let at = ([127, 0, 0, 1], 0).into();
+    let listening = Listening::start(at, services, Arc::new(()), ServerConfig::default()).await.unwrap();
+    let registry = RegistryClient::start(control.client::<RegistryControlClient>(), RegistryOptions::default());
+    let guard = registry.publish("test.Till", Instance::new(listening.address(), "till")).unwrap();
+    guard.published().await.unwrap();
+    (listening, guard)
+}
+
+/// What `settee ARGUMENTS` prints.
+async fn settee(server: &str, arguments: &[&str]) -> Result<String, CommandError> {
+    let all = ["settee"].iter().chain(arguments).chain(&["--server", server]);
+    match Cli::try_parse_from(all).unwrap().command {
+        Command::Call(args) => call::answer(&args).await,
+        Command::Ls(args) => ls::answer(&args).await,
+        Command::Transactions(args) => transactions::answer(&args).await,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn said(control: &Control, arguments: &[&str]) -> String {
+    settee(&control.address().to_string(), arguments).await.unwrap()
+}
+
+async fn complained(control: &Control, arguments: &[&str]) -> String {
+    error_line(&settee(&control.address().to_string(), arguments).await.unwrap_err())
+}
+
+async fn committed(control: &Control, reference: &str) -> Xid {
+    let client: TransactionControlClient = control.client();
+    let range = client.lease(LeaseXids { count: 1 }).await.unwrap();
+    let xid = Xid::new(range.shard, range.generation, range.first, 7);
+    let (name, application) = ("transfer".to_owned(), "payment".to_owned());
+    let begin = Begin { xid, name, reference: Some(reference.into()), timeout_ms: 5_000, application };
+    client.begin(begin).await.unwrap();
+    client.decide(Decide { xid, decision: Decision::Commit, branches: vec![] }).await.unwrap();
+    xid
+}
+
+#[tokio::test]
+async fn a_transaction_is_found_by_its_reference_and_shown() {
+    let (_server, control) = server().await;
+    let (wanted, _other) = (committed(&control, "E2E-1").await, committed(&control, "E2E-2").await);
+    let list = said(&control, &["transactions", "ls", "--reference", "E2E-1"]).await;
+    assert_eq!(list.lines().count(), 2, "{list}");
+    assert!(list.lines().nth(1).unwrap().starts_with(&format!("{wanted}  COMMITTED  transfer  E2E-1")), "{list}");
+    let tree = said(&control, &["transactions", "show", &wanted.to_string()]).await;
+    assert!(tree.starts_with(&format!("{wanted} COMMITTED\n├─ transfer, reference E2E-1, begun by payment\n")), "{tree}");
+    assert!(tree.contains("decided COMMIT because of APPLICATION"), "{tree}");
+}
+
+#[tokio::test]
+async fn a_list_that_is_cut_says_how_to_go_on() {
+    let (_server, control) = server().await;
+    let mut xids = vec![committed(&control, "a").await, committed(&control, "b").await];
+    xids.sort();
+    let list = said(&control, &["ls", "transactions", "--limit", "1"]).await;
+    let more = format!("there are more: add --after {}", xids[0]);
+    assert_eq!(list.lines().last(), Some(&*more), "{list}");
+    let rest = said(&control, &["ls", "transactions", "--after", &xids[0].to_string(), "--json"]).await;
+    let page: settee::txn::TransactionPage = serde_json::from_str(&rest).unwrap();
+    assert_eq!(page.transactions.iter().map(|line| line.xid).collect::<Vec<_>>(), xids[1..]);
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_not_known_is_no_empty_answer() {
+    let (_server, control) = server().await;
+    let xid = "0700000100000000002a000000000009";
+    let complaint = complained(&control, &["transactions", "show", xid]).await;
+    assert!(complaint.contains("code: TXN0001, see docs/operations/errors/TXN0001.md"), "{complaint}");
+}
+
+#[tokio::test]
+async fn topics_jobs_and_services_are_listed() {
+    let (_server, control) = server().await;
+    let _held = published(&control).await;
+    control.client::<MessageControlClient>().create_topic(CreateTopic { name: "transfers".into(), partitions: Some(2) }).await.unwrap();
+    assert!(said(&control, &["ls", "topics"]).await.contains("\ntransfers  running  2           0         -"));
+    assert!(said(&control, &["ls", "services"]).await.contains("  till         -      100     published"));
+    assert!(said(&control, &["ls", "services", "--json"]).await.starts_with("[\n  {\n    \"name\": \"test.Till\""));
+    assert_eq!(said(&control, &["ls", "jobs", "--json"]).await, "[]");
+}
+
+#[tokio::test]
+async fn a_call_finds_its_instance_through_the_registry() {
+    let (_server, control) = server().await;
+    let _held = published(&control).await;
+    assert_eq!(said(&control, &["call", "test.Till.take", "{\"amount\": 30}"]).await, "70");
+    let stats = said(&control, &["call", "settee.Transactions.stats"]).await;
+    assert_eq!(stats, r#"{"committed":0,"aborted":0,"parked":0,"open":0}"#);
+}
+
+#[tokio::test]
+async fn a_refusal_is_shown_as_one() {
+    let (server, control) = server().await;
+    let _held = published(&control).await;
+    let at = server.address().to_string();
+    let error = settee(&at, &["call", "test.Till.take", "{\"amount\": 130}"]).await.unwrap_err();
+    assert_eq!(error.exit_code(), 3);
+    assert_eq!(error_line(&error), "refused: test.Till.take said funds, and that is final\n  {\"funds\":{\"short_by\":30}}");
+}
+
+#[tokio::test]
+async fn whoever_mistypes_a_name_reads_the_ones_there_are() {
+    let (_server, control) = server().await;
+    let _held = published(&control).await;
+    let service = complained(&control, &["call", "test.Til.take", "{}"]).await;
+    let expected = format!(
+        "error: call test.Til.take: the server at {} knows no instance of test.Til\n  did it happen: no, and it will not later\n  \
+         code: RPC0003, see docs/operations/errors/RPC0003.md\n  services that are: test.Till\n  the server's own are called settee.*",
+        control.address()
+    );
+    assert_eq!(service, expected);
+    let method = complained(&control, &["call", "test.Till.tak", "{}"]).await;
+    assert!(method.starts_with("error: find method \"tak\" of test.Till: it has take, count\n  did it happen: no"), "{method}");
+    let own = complained(&control, &["call", "settee.Transaction.stats"]).await;
+    assert!(own.contains("settee.Transactions") && own.contains("RPC0006"), "{own}");
+    let argument = complained(&control, &["call", "test.Till.take", "{\"amuont\": 1}"]).await;
+    assert!(argument.starts_with("error: read the arguments of test.Till.take: decode messagepack body: missing field `amount`"), "{argument}");
+}
+
+#[tokio::test]
+async fn a_stream_without_follow_says_what_to_add() {
+    let (_server, control) = server().await;
+    let _held = published(&control).await;
+    let complaint = complained(&control, &["call", "test.Till.count", "{\"up_to\": 3}"]).await;
+    assert!(complaint.ends_with("call it with --follow, if it answers with a stream of updates"), "{complaint}");
+}
+
+#[tokio::test]
+async fn whoever_finds_no_server_learns_where_it_was_looked_for_and_how_to_start_one() {
+    let error = settee(NOBODY, &["ls", "services"]).await.unwrap_err();
+    let text = error_line(&error);
+    assert!(text.contains("code: RPC0005"), "{text}");
+    let notes = "  looked for a settee server at 127.0.0.1:1; another is named by --server ADDR or SETTEE_SERVER\n  \
+                 start one with: settee server --listen 127.0.0.1:1";
+    assert!(text.ends_with(notes), "{text}");
+    let called = settee(NOBODY, &["call", "test.Till.take"]).await.unwrap_err();
+    assert!(error_line(&called).ends_with(notes));
+    assert_eq!((error.exit_code(), called.exit_code()), (1, 1));
+}

@@ -1,0 +1,174 @@
+//! The bank's customers: they open accounts, order transfers under unique ids, and repeat what failed, or do not come back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use settee::app::App;
+use settee::{Error, Timestamp};
+use settee_core::env;
+use settee_core::registry::Share;
+use settee_payments::api::{Account, AccountClient, NewAccount, Payment, PaymentClient, Settled, TRANSFERS, Transfer};
+use tokio::time::sleep;
+
+use super::journal::Told;
+use super::plant::Plant;
+use super::stage::{Stage, call_context, sleep_between};
+use super::{letters, runs};
+use crate::faults::SAFETY;
+use crate::node::Boot;
+
+/// Shares of the ledger.
+pub(super) const SHARES: u32 = 2;
+
+/// Accounts, the last two in another currency; one more is closed.
+const ACCOUNTS: usize = 12;
+const CLOSED: &str = "acc-closed";
+
+/// What an account starts with, in minor units.
+const OPENED: i64 = 20_000;
+
+/// Customers that order at a time.
+const CUSTOMERS: usize = 4;
+
+/// One in so many orders is abandoned after its first call.
+const ABANDONED: usize = 3;
+
+/// Calls for one order during the safety phase.
+const CALLS: usize = 4;
+
+/// Before the end of the safety phase, new orders end.
+const LAST_ORDERS: Duration = Duration::from_secs(3);
+
+/// The program of the customers' node.
+pub(super) async fn run(stage: Arc<Stage>, boot: Boot) {
+    let app = App::new("bank", stage.settings(boot, None)).expect("the settings of the bank are right");
+    let (accounts, payments, messages) = (app.client::<AccountClient>(), app.client::<PaymentClient>(), app.messages());
+    let jobs = app.control();
+    let _running = app.start().await.expect("the bank's node listens");
+    open(&stage, &accounts).await;
+    for customer in 0..CUSTOMERS {
+        env::spawn(order(stage.clone(), payments.clone(), messages.clone(), customer));
+    }
+    letters::write(&stage, &messages);
+    env::spawn(runs::trigger(stage.clone(), jobs));
+    std::future::pending::<()>().await;
+}
+
+fn name(account: usize) -> String {
+    format!("acc-{account:02}")
+}
+
+fn currency(account: usize) -> &'static str {
+    if account + 2 < ACCOUNTS { "EUR" } else { "CHF" }
+}
+
+async fn open(stage: &Stage, client: &AccountClient) {
+    let new = |account: String, currency: &str, closed| NewAccount {
+        owner: account.clone(),
+        account,
+        currency: currency.to_owned(),
+        minor: OPENED,
+        closed,
+    };
+    let mut all: Vec<_> = (0..ACCOUNTS).map(|account| new(name(account), currency(account), false)).collect();
+    all.push(new(CLOSED.to_owned(), "EUR", true));
+    for index in 0..SHARES {
+        let share = Share { index, of: SHARES };
+        let held: Vec<_> = all.iter().filter(|account| share.holds(&account.account)).cloned().collect();
+        let Some(ledger) = held.first().map(|first| first.account.clone()) else { continue };
+        while call_context().scope(client.open(ledger.clone(), held.clone())).await.is_err() {
+            sleep_between(100, 500).await;
+        }
+    }
+    stage.journal.accounts_are_open();
+    stage.world.record("accounts opened", "");
+}
+
+async fn order(stage: Arc<Stage>, payments: PaymentClient, messages: settee::mq::Messages, customer: usize) {
+    let mut number = 0;
+    while stage.world.elapsed() + LAST_ORDERS < SAFETY {
+        sleep_between(100, 2_500).await;
+        number += 1;
+        let transfer = draw(format!("t-{customer}-{number}"));
+        let is_abandoned = env::random_below(ABANDONED) == 0;
+        stage.journal.enter(transfer.clone(), is_abandoned);
+        if stage.has(Plant::PublishesBeforeCommit) {
+            publish_before(&messages, &transfer).await;
+        }
+        let calls = if is_abandoned { 1 } else { CALLS };
+        insist(&stage, &payments, &transfer, calls).await;
+    }
+    sleep(SAFETY.saturating_sub(stage.world.elapsed())).await;
+    let mine = format!("t-{customer}-");
+    for (id, order) in stage.journal.orders().into_iter().filter(|(id, _)| id.starts_with(&mine)) {
+        if !order.is_abandoned && order.outcome().is_none() {
+            stage.world.reached("order repeated after healing");
+            stage.world.record("repeat", &id);
+            insist(&stage, &payments, &order.transfer, usize::MAX).await;
+        }
+    }
+}
+
+/// Calls until there is an outcome, or `calls` times.
+async fn insist(stage: &Stage, payments: &PaymentClient, transfer: &Transfer, calls: usize) {
+    for _ in 0..calls {
+        stage.journal.calls(&transfer.id);
+        let answer = call_context().scope(payments.transfer(transfer.clone())).await;
+        let mut told = Told::of(&answer);
+        if stage.has(Plant::UnknownIsFailure) && told == Told::Unknown {
+            told = Told::NotDone;
+        }
+        if let Err(fault) = &answer {
+            stage.world.record("no receipt", format_args!("{} {fault}", transfer.id));
+        }
+        stage.world.reached(told.name());
+        stage.world.record("told", format_args!("{} {told:?}", transfer.id));
+        let is_final = told.is_final();
+        stage.journal.told(&transfer.id, told);
+        if is_final {
+            return;
+        }
+        sleep_between(50, 1_500).await;
+    }
+}
+
+/// Mostly a transfer that can be made; now and then one that must be refused.
+fn draw(id: String) -> Transfer {
+    let pick = |bound| env::random_below(bound);
+    let (debtor, creditor) = (pick(ACCOUNTS - 2), pick(ACCOUNTS - 2));
+    let mut transfer = Transfer {
+        id,
+        debtor: name(debtor),
+        creditor: name(if creditor == debtor { (creditor + 1) % (ACCOUNTS - 2) } else { creditor }),
+        amount: format!("{}.{:02}", pick(60), 1 + pick(99)),
+        currency: "EUR".to_owned(),
+        text: String::new(),
+    };
+    match pick(24) {
+        0 => transfer.amount = "100000".to_owned(),
+        1 => transfer.creditor = "acc-nobody".to_owned(),
+        2 => transfer.creditor = CLOSED.to_owned(),
+        3 => transfer.creditor = name(ACCOUNTS - 1),
+        _ => {}
+    }
+    transfer
+}
+
+/// The planted bug: the message does not wait for the transfer.
+async fn publish_before(messages: &settee::mq::Messages, transfer: &Transfer) {
+    let settled = Settled { transfer: transfer.id.clone(), debtor: transfer.debtor.clone(), minor: 1, currency: "EUR".into() };
+    let sent: Result<_, Error> = call_context()
+        .scope(async {
+            let producer = settee::mq::Producer::open(messages, "early").await?;
+            let payload = rmp_serde::to_vec_named(&settled).map_err(Error::internal)?;
+            producer.send(TRANSFERS, settee::mq::Outgoing::new(transfer.id.clone(), payload)).await
+        })
+        .await;
+    // A planted bug that does not get through is no bug.
+    drop(sent);
+}
+
+/// A due time some seconds from now, in whole milliseconds as the control plane keeps it.
+pub(super) fn due_in(wait: Duration) -> Timestamp {
+    env::wall_clock().after(wait)
+}
