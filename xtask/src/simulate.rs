@@ -20,6 +20,12 @@ pub(crate) struct Simulate {
     /// Run this seed alone.
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
+    /// Fail when a fault never struck or an end state was never reached.
+    #[arg(long, requires = "seeds")]
+    require_all: bool,
+    /// Run every seed twice and compare what happened.
+    #[arg(long)]
+    meta: bool,
     /// Report in JSON.
     #[arg(long)]
     json: bool,
@@ -37,8 +43,9 @@ impl Simulate {
     fn arguments(&self) -> Vec<String> {
         let numbers = [("--seeds", self.seeds), ("--from", self.from), ("--seed", self.seed)];
         let given = numbers.into_iter().filter_map(|(flag, number)| Some([flag.to_owned(), number?.to_string()]));
-        let json = self.json.then(|| "--json".to_owned());
-        given.flatten().chain(json).collect()
+        let switches = [("--require-all", self.require_all), ("--meta", self.meta), ("--json", self.json)];
+        let switched = switches.into_iter().filter(|(_, on)| *on).map(|(flag, _)| flag.to_owned());
+        given.flatten().chain(switched).collect()
     }
 }
 
@@ -48,9 +55,9 @@ mod tests {
 
     #[test]
     fn the_simulator_gets_what_the_user_wrote() {
-        let many = Simulate { seeds: Some(20), from: Some(7), seed: None, json: true };
-        assert_eq!(many.arguments(), ["--seeds", "20", "--from", "7", "--json"]);
-        let one = Simulate { seeds: None, from: None, seed: Some(3), json: false };
+        let many = Simulate { seeds: Some(20), from: Some(7), seed: None, require_all: true, meta: false, json: true };
+        assert_eq!(many.arguments(), ["--seeds", "20", "--from", "7", "--require-all", "--json"]);
+        let one = Simulate { seeds: None, from: None, seed: Some(3), require_all: false, meta: false, json: false };
         assert_eq!(one.arguments(), ["--seed", "3"]);
     }
 }

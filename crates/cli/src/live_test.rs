@@ -4,15 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use settee::error::codes;
-use settee::job::{Job, JobControl, JobControlClient};
 use settee::mq::control::CreateTopic;
 use settee::mq::{MessageControl, MessageControlClient};
 use settee::registry::control::RegistryControlClient;
 use settee::registry::{Instance, PublicationGuard, RegistryClient, RegistryOptions};
 use settee::rpc::{Listening, ServerConfig, Services, updates};
 use settee::txn::{Begin, Decide, Decision, LeaseXids, TransactionControl, TransactionControlClient, Xid};
-use settee::{Error, Reply, Updates, refuse};
+use settee::{Reply, Updates, refuse};
 use settee_engines::memory::{MemoryKv, MemoryLog};
 use settee_server::{Engines, Server, ServerOptions};
 
@@ -76,7 +74,7 @@ async fn published(control: &Control) -> (Listening, PublicationGuard) {
 
 /// What `settee ARGUMENTS` prints.
 async fn settee(server: &str, arguments: &[&str]) -> Result<String, CommandError> {
-    let all = ["settee"].iter().chain(arguments).chain(&["--server", server]);
+    let all = [&["settee"], arguments, &["--server", server]].concat();
     match Cli::try_parse_from(all).unwrap().command {
         Command::Call(args) => call::answer(&args).await,
         Command::Ls(args) => ls::answer(&args).await,

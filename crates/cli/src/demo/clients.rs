@@ -6,11 +6,11 @@ use std::time::Duration;
 use settee::app::{App, Running};
 use settee::config::Settings;
 use settee::flow::control::{FlowControl, FlowControlClient};
+use settee::flow::{Limit, Mode, Rule, Side};
 use settee::job::JobControlClient;
 use settee::mq::MessageControlClient;
 use settee::trace::control::TraceControlClient;
 use settee::txn::TransactionControlClient;
-use settee_core::flow::{Limit, Mode, Rule};
 use settee_payments::api::{AccountClient, NotifyClient, PaymentClient};
 
 use super::repeat::repeat;
@@ -58,6 +58,7 @@ impl Clients {
             name: "transfers".into(),
             service: "pay.Payment".into(),
             method: Some("transfer".into()),
+            side: Side::Server,
             limit: Limit::Concurrency { calls: FLOW_LIMIT },
             mode: Mode::Enforce,
         };

@@ -75,8 +75,8 @@ struct Step {
 }
 
 impl ServiceList {
-    /// An empty list behind `version`. It is incomplete until `grace_ends`, when every publisher has had the time to come back, or
-    /// until everything that was inherited is accounted for.
+    /// An empty list behind `version`. It is incomplete until `grace_ends`, when every publisher has had the time to come back,
+    /// or until everything that was inherited is accounted for.
     #[must_use]
     pub fn new(version: ListVersion, grace_ends: Instant, now: Instant) -> Self {
         Self {

@@ -5,8 +5,8 @@
 //! session closed ---------^        |
 //! probe's answer ---------^        +--Probe--> a TCP connection
 //! ```
-//! Each subscriber's task follows a watch, so one that is behind gets the newest state in one step and nothing queues up. Left out
-//! for now: several servers (the rule knows their events), and operators' facts such as offline switches.
+//! Each subscriber's task follows a watch, so one that is behind gets the newest state in one step and nothing queues up. Left
+//! out for now: several servers (the rule knows their events), and operators' facts such as offline switches.
 
 mod control;
 mod probe;
@@ -36,8 +36,8 @@ const PROBES_AT_ONCE: usize = 64;
 /// How a registry behaves.
 #[derive(Clone, Debug)]
 pub struct RegistryConfig {
-    /// For so long after its start the registry calls its lists incomplete: publishers come back within a second, callers keep who
-    /// they knew meanwhile. Default 10 s.
+    /// For so long after its start the registry calls its lists incomplete: publishers come back within a second, callers keep
+    /// who they knew meanwhile. Default 10 s.
     pub grace: Duration,
     /// How long a network session may say nothing before what it holds become orphans. Default 15 s.
     pub silence: Duration,

@@ -44,8 +44,8 @@ pub struct FolderCache {
 }
 
 impl FolderCache {
-    /// Keeps lists in `folder`, which is made when it is first written to. Two processes may share it only if they follow the same
-    /// services: the later one's list stays.
+    /// Keeps lists in `folder`, which is made when it is first written to. Processes of one registry may share it: of two lists
+    /// of a service the one written later stays.
     #[must_use]
     pub fn new(folder: impl AsRef<Path>) -> Self {
         Self { folder: folder.as_ref().to_owned() }

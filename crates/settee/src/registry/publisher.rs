@@ -89,8 +89,8 @@ impl PublicationGuard {
     /// Waits until the registry has taken the publication for the first time.
     ///
     /// # Errors
-    /// What the registry refused it with: `Invalid`, `Conflict` (a newer publication of the address stands) or `Limited`. It is tried
-    /// again all the same, as long as the guard is held.
+    /// What the registry refused it with: `Invalid`, `Conflict` (a newer publication of the address stands) or `Limited`. It is
+    /// tried again all the same, as long as the guard is held.
     ///
     /// # Cancel safety
     /// Nothing is lost.
@@ -106,8 +106,8 @@ impl PublicationGuard {
     /// Deregisters and waits until the registry has told every subscriber: the first step of a drain.
     ///
     /// # Errors
-    /// `Unavailable` with an unknown outcome when the registry did not answer within three seconds. It is tried again as long as the
-    /// client lives, and a registry that is away knows nothing of the instance when it is back.
+    /// `Unavailable` with an unknown outcome when the registry did not answer within three seconds. It is tried again as long as
+    /// the client lives, and a registry that is away knows nothing of the instance when it is back.
     ///
     /// # Cancel safety
     /// The withdrawal goes on also when the future is dropped.
@@ -225,7 +225,7 @@ impl Publication {
         match in_call_context(control.publish(self.publish.clone())).await.map_err(Error::from) {
             Ok(_) => self.turn(Stage::Published),
             Err(error) if is_refusal(&error) => {
-                tracing::warn!(service, address = %instance.address, %error, "the registry refuses a publication; it is tried again");
+                tracing::warn!(service, address = %instance.address, %error, "a publication is refused; it is tried again");
                 self.turn(Stage::Refused(Arc::new(error)));
             }
             Err(error) => return Err(error),

@@ -9,7 +9,6 @@ mod accounts;
 mod control;
 mod csv_file;
 mod generate;
-mod money;
 mod pain001;
 mod problem;
 mod source;
@@ -19,9 +18,11 @@ mod xml;
 
 use std::path::Path;
 
+use settee_payments::money;
+
 pub(crate) use self::accounts::{AccountRow, AccountStatus};
 pub(crate) use self::generate::{Shape, generate};
-pub(crate) use self::money::{Currency, Decimal, Money, NotMinor};
+pub(crate) use self::money::{Currency, Decimal, Money, NotMinor, pointed};
 pub(crate) use self::problem::Problems;
 pub(crate) use self::write::{write_accounts, write_transfers};
 

@@ -1,0 +1,154 @@
+//! `settee demo`: settles a file of transfers over five real processes, may kill them on the way, and proves the result.
+//!
+//! ```text
+//! args -> input (files, refused whole) -> folder -> supervisor (server, account 1, account 2, payment, notify)
+//!      -> driver (order keeper, chaos) -> settle (consequences, reconcile job) -> report (JSON or tables)
+//! ```
+//! Read [`order`] for why many transfers at a time give the outcomes of one after the other.
+
+mod args;
+mod chaos;
+mod child;
+mod clients;
+mod driver;
+mod file;
+mod folder;
+mod input;
+mod keeper;
+mod ledgers;
+mod mask;
+mod order;
+mod process;
+mod progress;
+mod repeat;
+mod report;
+mod settle;
+mod supervisor;
+mod tables;
+mod topology;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+pub(crate) use self::args::Args;
+pub(crate) use self::process::{ProcessArgs, run_process};
+
+use self::args::Plan;
+use self::chaos::Chaos;
+use self::clients::Clients;
+use self::driver::Driver;
+use self::file::TransferFile;
+use self::folder::Folder;
+use self::progress::Progress;
+use self::report::{Findings, Report};
+use self::settle::Before;
+use self::supervisor::{Processes, Supervisor};
+use crate::failure::Failure;
+use crate::logs;
+
+/// Runs the demo: exit code 0 when every transfer has its outcome and every invariant holds, else 1.
+pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
+    let plan = args.plan()?;
+    logs::start(if plan.verbose { "info" } else { "off" });
+    let folder = Folder::open(plan.data.as_deref()).await?;
+    let program = std::env::current_exe().map_err(|error| Failure::failed(format!("find this program: {error}")))?;
+    let processes = Processes { program, folder: &folder, verbose: plan.verbose };
+    let supervisor = or_interrupted(Supervisor::start(&processes)).await?;
+    let ended = or_interrupted(attended(&plan, &supervisor)).await;
+    supervisor.stop().await;
+    ended
+}
+
+/// Does the work, for as long as every process can be kept running.
+async fn attended(plan: &Plan, supervisor: &Supervisor) -> Result<ExitCode, Failure> {
+    if plan.console {
+        show_console(supervisor.server());
+    }
+    let report = tokio::select! {
+        report = settle_file(plan, supervisor) => report?,
+        failure = supervisor.given_up() => return Err(failure),
+    };
+    let exit = show(plan, &report)?;
+    if plan.console {
+        show_console(supervisor.server());
+        interrupted().await;
+    }
+    Ok(exit)
+}
+
+async fn settle_file(plan: &Plan, supervisor: &Supervisor) -> Result<Report, Failure> {
+    let (clients, running) = Clients::connect(supervisor.server()).await?;
+    let findings = find_out(plan, supervisor, &clients).await;
+    running.stop().await;
+    findings.map(Report::new)
+}
+
+async fn find_out(plan: &Plan, supervisor: &Supervisor, clients: &Clients) -> Result<Findings, Failure> {
+    let file = TransferFile::new(&plan.batch);
+    clients.limit_transfers().await?;
+    ledgers::open(&clients.account, &plan.accounts).await?;
+    // Asking brings to its end what an earlier run left half done, so balances are read after it.
+    let known = driver::known(&clients.payment, &file.orders).await?;
+    let keeper = file.keeper(&ledgers::balances(&clients.account).await?, &known);
+    let before = ledgers::sums(&clients.account).await?;
+    let counted = Before::look(clients).await;
+
+    let progress = Progress::new(file.orders.len(), plan.json);
+    let mut chaos = Chaos::new(supervisor, clients, plan.chaos, file.orders.len());
+    let driver = Driver { payment: &clients.payment, file: &file, concurrency: plan.concurrency };
+    let outcomes = driver.run(keeper, &mut chaos, &progress).await?;
+    progress.clear();
+
+    let settled = settle::settle(clients, &outcomes.accepted, counted).await;
+    let after = ledgers::sums(&clients.account).await?;
+    let (strikes, duplicates_forgotten) = chaos.into_strikes();
+    Ok(Findings {
+        read: file.len(),
+        replayed: known.iter().filter(|known| **known).count() as u64,
+        before,
+        after,
+        outcomes,
+        settled,
+        strikes,
+        duplicates_forgotten,
+        peak_rss_bytes: supervisor.peak_rss_bytes(),
+    })
+}
+
+/// Prints the report, and what is wrong beside it.
+fn show(plan: &Plan, report: &Report) -> Result<ExitCode, Failure> {
+    if plan.json {
+        println!("{}", serde_json::to_string(report).map_err(|error| Failure::failed(format!("write the report: {error}")))?);
+    } else {
+        println!("{}", tables::render(report));
+    }
+    let broken = report.broken();
+    for what in &broken {
+        eprintln!("error: {what}");
+    }
+    Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// On stderr, since stdout is for the report.
+fn show_console(server: SocketAddr) {
+    eprintln!("console: http://{server}/  (Ctrl-C ends the demo)");
+}
+
+async fn or_interrupted<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::select! {
+        done = work => done,
+        () = interrupted() => Err(Failure::failed("interrupted before the file was done").with_next("settee demo --data FOLDER")),
+    }
+}
+
+/// Ctrl-C or SIGTERM.
+async fn interrupted() {
+    let interrupt = tokio::signal::ctrl_c();
+    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = interrupt => {}
+            _ = terminate.recv() => {}
+        },
+        Err(_) => drop(interrupt.await),
+    }
+}

@@ -1,0 +1,179 @@
+//! After the last transfer: waits until everything that follows from it has happened, and gathers what is then true.
+//!
+//! Nothing here changes what was settled. What does not happen in time is reported as it is, not waited for any longer.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::time::Duration;
+
+use settee::job::control::{RunKey, RunStatus, RunView, Trigger};
+use settee::job::JobControl;
+use settee::mq::MessageControl;
+use settee::mq::control::{GroupView, TopicView};
+use settee::trace::control::TraceControl;
+use settee::txn::TransactionControl;
+use settee::txn::control::TransactionStats;
+use settee::{Error, Fault, Reply, Timestamp};
+use settee_core::env;
+use settee_payments::account::Proof;
+use settee_payments::api::{Notify, RECONCILE, TRANSFERS};
+use settee_payments::notify::GROUP;
+use tokio::time::Instant;
+
+use super::clients::{Clients, PATIENCE};
+use super::repeat::repeat;
+use super::topology::LEDGERS;
+
+/// How long what follows from the transfers may take once the last one has its answer.
+const SETTLE: Duration = Duration::from_secs(30);
+
+/// How long the spans of the last transfers may take to arrive.
+const SPANS: Duration = Duration::from_secs(3);
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Transfers asked about at once.
+const ASKED_AT_ONCE: usize = 500;
+
+/// Processes that a settled transfer passes through: the driver, payment, two ledgers, notify.
+const PROCESSES: u32 = 5;
+
+/// What the server counted before the file, so that a folder that is used again reports only this one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Before {
+    transactions: TransactionStats,
+    messages: u64,
+}
+
+/// What is true at the end; `None` for what could not be had.
+#[derive(Debug, Default)]
+pub(crate) struct Settled {
+    /// Decided in this run; parked and open now.
+    pub(crate) transactions: Option<TransactionStats>,
+    /// Messages stored in this run.
+    pub(crate) sent: Option<u64>,
+    /// Accepted transfers of the file that were notified.
+    pub(crate) applied: Option<u64>,
+    /// Messages that came again and changed nothing, since the notifier was started last.
+    pub(crate) duplicates: Option<u64>,
+    /// Messages that the notifier gave up.
+    pub(crate) dead: Option<u64>,
+    /// The proofs of the reconcile job, one a ledger; `None`: it did not succeed.
+    pub(crate) proofs: Option<Vec<Proof>>,
+    /// Runs of it that ended, successful or not.
+    pub(crate) runs: u64,
+    /// The slowest transfer's trace.
+    pub(crate) trace: Option<SlowestTrace>,
+}
+
+/// One trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SlowestTrace {
+    pub(crate) id: String,
+    pub(crate) spans: u64,
+    pub(crate) processes: u64,
+}
+
+impl Before {
+    /// Looks at the server before the first transfer. What cannot be had counts as zero.
+    pub(crate) async fn look(clients: &Clients) -> Self {
+        let transactions = patient(|| clients.transactions.stats()).await.unwrap_or_default();
+        let messages = topic(clients).await.map_or(0, |topic| topic.messages);
+        Self { transactions, messages }
+    }
+}
+
+/// Waits for the consequences of the `accepted` transfers, proves the ledgers, and gathers the counts.
+pub(crate) async fn settle(clients: &Clients, accepted: &[String], before: Before) -> Settled {
+    let give_up = Instant::now() + SETTLE;
+    let applied = all_notified(clients, accepted, give_up).await;
+    wait_until(give_up, || async { group(topic(clients).await).is_some_and(|group| group.lag_messages == 0) }).await;
+    wait_until(give_up, || async { clients.transactions.stats().await.is_ok_and(|stats| stats.open == stats.parked) }).await;
+    let run = reconcile(clients, give_up).await;
+    let topic = topic(clients).await;
+    Settled {
+        transactions: patient(|| clients.transactions.stats()).await.map(|stats| since(stats, before.transactions)),
+        sent: topic.as_ref().map(|topic| topic.messages.saturating_sub(before.messages)),
+        applied,
+        duplicates: patient(|| clients.notify.counts()).await.map(|counts| counts.duplicates_suppressed),
+        dead: if accepted.is_empty() && topic.is_none() { Some(0) } else { group(topic).map(|group| group.dead) },
+        runs: u64::from(run.as_ref().is_some_and(|run| run.state.is_over())),
+        proofs: run.as_ref().and_then(proofs),
+        trace: slowest_trace(clients).await,
+    }
+}
+
+/// How many of the transfers were notified: all of them, or as many as were when the time was over.
+async fn all_notified(clients: &Clients, accepted: &[String], give_up: Instant) -> Option<u64> {
+    let mut notified = 0;
+    for chunk in accepted.chunks(ASKED_AT_ONCE) {
+        let mut found = patient(|| clients.notify.notified(chunk.to_vec())).await?;
+        while found < chunk.len() as u64 && Instant::now() < give_up {
+            tokio::time::sleep(LOOK).await;
+            found = patient(|| clients.notify.notified(chunk.to_vec())).await?;
+        }
+        notified += found;
+    }
+    Some(notified)
+}
+
+/// Runs the reconcile job once, now, and waits for its end.
+async fn reconcile(clients: &Clients, give_up: Instant) -> Option<RunView> {
+    let due = Timestamp::from_millis(env::wall_clock().millis());
+    let trigger = Trigger { job: RECONCILE.to_owned(), due, reference: None };
+    patient(|| clients.jobs.trigger(trigger.clone())).await?;
+    let key = RunKey { job: RECONCILE.to_owned(), due };
+    let mut last = None;
+    while Instant::now() < give_up && !last.as_ref().is_some_and(|run: &RunView| run.state.is_over()) {
+        last = clients.jobs.run(key.clone()).await.ok().or(last);
+        tokio::time::sleep(LOOK).await;
+    }
+    last
+}
+
+/// What each ledger says of itself; `None` unless every one of them did.
+fn proofs(run: &RunView) -> Option<Vec<Proof>> {
+    let all = run.state == RunStatus::Succeeded && u32::try_from(run.slices.len()) == Ok(LEDGERS);
+    let proof = |result: Option<&String>| serde_json::from_str(result?).ok();
+    all.then(|| run.slices.iter().map(|slice| proof(slice.result.as_ref())).collect()).flatten()
+}
+
+/// The slowest trace, once one has arrived from every process that it should pass through.
+async fn slowest_trace(clients: &Clients) -> Option<SlowestTrace> {
+    let is_wide = || async { clients.traces.stats().await.is_ok_and(|stats| stats.widest >= PROCESSES) };
+    wait_until(Instant::now() + SPANS, is_wide).await;
+    let slowest = patient(|| clients.traces.stats()).await?.slowest?;
+    let spans = patient(|| clients.traces.show(slowest)).await?;
+    let processes: BTreeSet<_> = spans.iter().map(|span| &span.process).collect();
+    Some(SlowestTrace { id: slowest.to_string(), spans: spans.len() as u64, processes: processes.len() as u64 })
+}
+
+async fn topic(clients: &Clients) -> Option<TopicView> {
+    patient(|| clients.messages.topics()).await?.into_iter().find(|topic| topic.name == TRANSFERS)
+}
+
+fn group(topic: Option<TopicView>) -> Option<GroupView> {
+    topic?.groups.into_iter().find(|group| group.name == GROUP)
+}
+
+fn since(now: TransactionStats, before: TransactionStats) -> TransactionStats {
+    TransactionStats {
+        committed: now.committed.saturating_sub(before.committed),
+        aborted: now.aborted.saturating_sub(before.aborted),
+        ..now
+    }
+}
+
+/// Looks until it is so, or until the time is over.
+async fn wait_until<F: Future<Output = bool>>(give_up: Instant, mut look: impl FnMut() -> F) {
+    while !look().await && Instant::now() < give_up {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// The answer, or `None` and a line in the log.
+async fn patient<T, F: Future<Output = Reply<T>>>(call: impl FnMut() -> F) -> Option<T> {
+    let answer = repeat(PATIENCE, |_| {}, call).await;
+    answer.map_err(|fault: Fault<settee::Never>| tracing::error!(error = %Error::from(fault), "gather the report")).ok()
+}
