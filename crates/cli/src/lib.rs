@@ -5,11 +5,17 @@
 
 #![forbid(unsafe_code)]
 
+mod call;
+mod control;
 mod demo;
 mod failure;
 mod lifeline;
 mod logs;
+mod ls;
+mod output;
 mod ready;
+mod server;
+mod transactions;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -35,8 +41,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Settle a file of transfers over real processes, and prove that no money was lost.
+    Server(server::Args),
     Demo(demo::Args),
+    Call(call::Args),
+    Ls(ls::Args),
+    Transactions(transactions::Args),
     /// One process of the demo.
     #[command(hide = true)]
     DemoProcess(demo::ProcessArgs),
@@ -59,7 +68,11 @@ pub fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
+        Command::Server(args) => Ok(server::run(args).await),
         Command::Demo(args) => demo::run(args).await,
+        Command::Call(args) => Ok(call::run(args).await),
+        Command::Ls(args) => Ok(ls::run(args).await),
+        Command::Transactions(args) => Ok(transactions::run(args).await),
         Command::DemoProcess(args) => demo::run_process(args).await,
     }
 }
@@ -88,6 +101,11 @@ fn help_for(arguments: &[OsString]) -> String {
 fn is_command(name: &str) -> bool {
     <Cli as clap::CommandFactory>::command().find_subcommand(name).is_some()
 }
+
+#[cfg(test)]
+mod live_test;
+#[cfg(test)]
+mod usage_test;
 
 #[cfg(test)]
 mod tests {

@@ -30,6 +30,7 @@ const ARROWS: &[(&str, Reach)] = &[
         These(&["settee", "settee-core", "settee-engines", "settee-server", "settee-sqlx", "settee-payments", "settee-cli"]),
     ),
     ("settee-tests", All),
+    ("settee-benches", All),
     ("xtask", These(&[])),
 ];
 
