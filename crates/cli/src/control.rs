@@ -26,6 +26,12 @@ pub(crate) struct ServerArgs {
     pub(crate) json: bool,
 }
 
+/// Whether a service is one of settee's own control plane, which the server serves at its own address.
+#[must_use]
+pub(crate) fn is_control(service: &str) -> bool {
+    service.starts_with("settee.")
+}
+
 /// A server that can be asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Control {
@@ -68,7 +74,8 @@ impl Control {
             return failure;
         }
         let address = self.address;
-        let start = if address == default_server() { "settee server".to_owned() } else { format!("settee server --listen {address}") };
+        let start =
+            if address == default_server() { "settee server".to_owned() } else { format!("settee server --listen {address}") };
         failure
             .note(format!("looked for a settee server at {address}; another is named by --server ADDR or SETTEE_SERVER"))
             .note(format!("start one with: {start}"))

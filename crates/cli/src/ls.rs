@@ -9,7 +9,7 @@ use settee::mq::{MessageControl, MessageControlClient};
 use settee::registry::Instance;
 use settee::registry::control::{RegistryControl, RegistryControlClient, ServiceView};
 
-use crate::control::{Control, ServerArgs};
+use crate::control::{Control, ServerArgs, is_control};
 use crate::output::{self, CommandError, NOTHING, cell};
 use crate::transactions;
 
@@ -92,6 +92,7 @@ fn service_lines(services: &[ServiceView]) -> String {
 
 fn service_line(service: &ServiceView, instance: Option<&Instance>) -> [String; 7] {
     let state = match instance {
+        None if is_control(&service.name) => "the server's own",
         None => "nobody serves it",
         Some(instance) if service.orphans.contains(&instance.address) => "orphan",
         Some(_) => "published",
@@ -194,12 +195,17 @@ mod tests {
     fn an_instance_that_nobody_speaks_for_is_not_shown_as_healthy() {
         let held = Instance { share: Some(Share { index: 0, of: 2 }), ..Instance::new(([127, 0, 0, 1], 7401).into(), "account") };
         let orphan = Instance { weight: 0, ..Instance::new(([127, 0, 0, 1], 7402).into(), "account") };
-        let services = [service("pay.Account", vec![held, orphan], true), service("pay.Ghost", vec![], false)];
+        let services = [
+            service("pay.Account", vec![held, orphan], true),
+            service("pay.Ghost", vec![], false),
+            service("settee.Registry", vec![], true),
+        ];
         let expected = "\
-SERVICE      INSTANCE        APPLICATION  SHARE  WEIGHT  STATE             SUBSCRIBERS
-pay.Account  127.0.0.1:7401  account      0/2    100     published         2
-pay.Account  127.0.0.1:7402  account      -      0       orphan            2
-pay.Ghost    -               -            -      -       nobody serves it  2
+SERVICE          INSTANCE        APPLICATION  SHARE  WEIGHT  STATE             SUBSCRIBERS
+pay.Account      127.0.0.1:7401  account      0/2    100     published         2
+pay.Account      127.0.0.1:7402  account      -      0       orphan            2
+pay.Ghost        -               -            -      -       nobody serves it  2
+settee.Registry  -               -            -      -       the server's own  2
 the registry has just started: instances may be missing for a moment";
         assert_eq!(service_lines(&services), expected);
     }
@@ -207,7 +213,14 @@ the registry has just started: instances may be missing for a moment";
     #[test]
     fn a_topic_shows_its_lag_group_by_group() {
         let group = GroupView { name: "notify".into(), consumers: 1, lag_messages: 12, lag_ms: 340, open: 3, dead: 1 };
-        let topic = |name: &str, parked, groups| TopicView { name: name.into(), partitions: 8, paused: false, messages: 200, parked, groups };
+        let topic = |name: &str, parked, groups| TopicView {
+            name: name.into(),
+            partitions: 8,
+            paused: false,
+            messages: 200,
+            parked,
+            groups,
+        };
         let topics = [topic("transfers", 0, vec![group]), topic("unread", 2, vec![])];
         let expected = "\
 TOPIC      STATE     PARTITIONS  MESSAGES  GROUP   CONSUMERS  LAG  OLDEST  OPEN  DEAD

@@ -182,7 +182,8 @@ mod tests {
 
     #[test]
     fn an_unknown_outcome_is_never_shown_as_a_failure_that_may_be_repeated_blindly() {
-        let error = Error::new(ErrorKind::Unavailable, codes::CONNECTION_LOST, "call pay.Account.book: the connection closed").unknown();
+        let error =
+            Error::new(ErrorKind::Unavailable, codes::CONNECTION_LOST, "call pay.Account.book: the connection closed").unknown();
         let expected = "error: call pay.Account.book: the connection closed\n  \
                         did it happen: unknown; ask, or repeat it under the same identity, and never treat it as failed\n  \
                         code: RPC0004, see docs/operations/errors/RPC0004.md\n  \
@@ -200,7 +201,11 @@ mod tests {
 
     #[test]
     fn a_refusal_is_told_apart_from_a_failure_by_its_exit_code() {
-        let refused = CommandError::Refused { method: "pay.Till.take".into(), code: "funds".into(), refusal: json!({ "funds": { "short_by": 3 } }) };
+        let refused = CommandError::Refused {
+            method: "pay.Till.take".into(),
+            code: "funds".into(),
+            refusal: json!({ "funds": { "short_by": 3 } }),
+        };
         assert_eq!(error_line(&refused), "refused: pay.Till.take said funds, and that is final\n  {\"funds\":{\"short_by\":3}}");
         assert_eq!(refused.json().to_string(), r#"{"refused":{"code":"funds","refusal":{"funds":{"short_by":3}}}}"#);
         let failed = CommandError::from(Error::new(ErrorKind::NotFound, codes::NO_TRANSACTION, "show 07"));

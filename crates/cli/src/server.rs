@@ -64,7 +64,7 @@ async fn serve(args: Args) -> Result<(), CommandError> {
 }
 
 /// Nothing in this version proves who calls: outside this machine that must be said to be all right.
-fn refuse_strangers(args: &Args) -> Result<(), CommandError> {
+pub(crate) fn refuse_strangers(args: &Args) -> Result<(), CommandError> {
     if args.insecure || args.listen.ip().is_loopback() {
         return Ok(());
     }

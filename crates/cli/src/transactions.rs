@@ -117,8 +117,7 @@ async fn pages(args: &ListArgs, control: &Control) -> Result<TransactionPage, Co
     let mut all = TransactionPage { transactions: Vec::new(), next: args.after };
     for _ in 0..MAX_PAGES {
         let missing = args.limit.saturating_sub(u32::try_from(all.transactions.len()).unwrap_or(u32::MAX));
-        let request =
-            ListTransactions { state: args.state, reference: args.reference.clone(), after: all.next, limit: missing };
+        let request = ListTransactions { state: args.state, reference: args.reference.clone(), after: all.next, limit: missing };
         let page = client.list(request).await.map_err(|fault| control.failed(fault))?;
         all.transactions.extend(page.transactions);
         all.next = page.next;

@@ -7,8 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// Every service of settee's own control plane, which the server serves under its own address.
-const CONTROL: &str = "settee.";
+use crate::control::is_control;
 
 /// The longest `--timeout`: a person waits, so more is a slip of the hand.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
@@ -23,7 +22,7 @@ pub(super) struct Target {
 impl Target {
     /// Whether the server itself serves it.
     pub(super) fn is_control(&self) -> bool {
-        self.service.starts_with(CONTROL)
+        is_control(&self.service)
     }
 }
 
@@ -100,7 +99,8 @@ mod tests {
 
     #[test]
     fn times_read_as_people_write_them() {
-        let table = [("500ms", Some(500)), ("1500 ms", Some(1_500)), ("3s", Some(3_000)), ("2m", Some(120_000)), ("1h", Some(3_600_000))];
+        let table =
+            [("500ms", Some(500)), ("1500 ms", Some(1_500)), ("3s", Some(3_000)), ("2m", Some(120_000)), ("1h", Some(3_600_000))];
         let wrong = ["", "3", "0s", "-1s", "1.5s", "2h", "99999999999999999999s", "18446744073709551615m"];
         for (text, millis) in table.into_iter().chain(wrong.map(|text| (text, None))) {
             assert_eq!(duration(text).ok(), millis.map(Duration::from_millis), "{text}");

@@ -9,10 +9,9 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use serde::Serialize;
-use settee::txn::TransactionControl;
-use settee::txn::control::LeaseXids;
-use settee::{Context, Reply};
 use settee::trace::TraceContext;
+use settee::txn::{LeaseXids, TransactionControl};
+use settee::{Context, Reply};
 use settee_payments::api::{Account, Notify, Payment};
 use tokio::time::Instant;
 

@@ -103,7 +103,7 @@ impl Driver<'_> {
                 () = chaos.probed(), if chaos.is_probing() => {}
             }
         }
-        outcomes.limited = limited.into_inner();
+        outcomes.limited = limited.load(Ordering::Relaxed);
         outcomes.took = started.elapsed();
         Ok(outcomes)
     }

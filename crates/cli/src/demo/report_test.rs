@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use settee::txn::control::TransactionStats;
+use settee::txn::TransactionStats;
 use settee_payments::account::Proof;
 use settee_payments::api::Total;
 

@@ -71,7 +71,7 @@ impl Supervisor {
     pub(crate) async fn stop(mut self) {
         let server = self.keepers.remove(&Role::Server);
         futures::future::join_all(self.keepers.values_mut().map(Keeper::stop)).await;
-        for mut keeper in server {
+        if let Some(mut keeper) = server {
             keeper.stop().await;
         }
     }

@@ -52,7 +52,13 @@ fn begun(view: &TransactionView) -> String {
 
 fn decided(decision: &DecisionView, begun: Option<Timestamp>) -> String {
     let decided = decision.decided;
-    format!("decided {} because of {} {}, by owner {}", decided.decision, decided.cause, moment(decision.at, begun), decision.owner)
+    format!(
+        "decided {} because of {} {}, by owner {}",
+        decided.decision,
+        decided.cause,
+        moment(decision.at, begun),
+        decision.owner
+    )
 }
 
 fn branch_lines(view: &BranchView, begun: Option<Timestamp>) -> (String, Vec<String>) {

@@ -217,11 +217,7 @@ proptest! {
             now += Duration::from_millis(if kind == 7 && number == 8 { 700_000 } else { millis });
             let evidence = known.entry(port).or_default();
             let event = match kind {
-                0 | 1 => {
-                    evidence.sessions.insert(number);
-                    evidence.failed = 0;
-                    published(port, u64::from(kind) + 1, number)
-                }
+                0 | 1 => published(port, u64::from(kind) + 1, number),
                 2 => withdrawn(port, 2),
                 3 => Event::SessionClosed { holder: holder(number), by_peer: true },
                 4 => Event::SessionClosed { holder: holder(number), by_peer: false },
@@ -230,11 +226,14 @@ proptest! {
                 _ if number == 1 => Event::ServerDied { server: 1 },
                 _ => Event::Tick,
             };
-            if matches!(kind, 0 | 1) {
-                known.get_mut(&port).unwrap().last_session = Some(now);
-            }
             let before = list.list().instances.len();
             let effects = list.apply(event.clone(), now);
+            let taken = matches!(kind, 0 | 1) && !effects.iter().any(|effect| matches!(effect, Effect::Superseded(_)));
+            if taken {
+                let evidence = known.entry(port).or_default();
+                evidence.sessions.insert(number);
+                (evidence.failed, evidence.last_session) = (0, Some(now));
+            }
             let mut removed = Vec::new();
             for effect in effects {
                 if let Effect::Changed(delta) = effect {

@@ -87,6 +87,22 @@ async fn a_restart_while_a_run_is_under_way_gets_its_result_and_does_not_start_i
 }
 
 #[tokio::test]
+async fn a_successor_never_gives_a_planned_run_to_another_process_than_the_named_one() {
+    let (world, (job, mut starts)) = (World::new(), telling());
+    let listening = listen(&job).await;
+    world.serve([instance(listening.address(), 1, None)]);
+    let (first, running) = world.start(Duration::from_secs(5)).await;
+    let due = soon(Duration::from_millis(300));
+    first.register(once(&job, due)).await.unwrap();
+    until(&first, due, |run| !run.slices.is_empty()).await;
+    running.stop();
+    world.serve([instance(listening.address(), 2, None)]);
+    let (second, _running) = world.start(Duration::from_secs(5)).await;
+    assert_eq!(over(&second, due).await.state, RunStatus::Unknown);
+    assert!(starts.try_recv().is_err());
+}
+
+#[tokio::test]
 async fn due_times_missed_in_a_downtime_are_made_up_once() {
     let (world, (job, mut starts)) = (World::new(), telling());
     let listening = listen(&job).await;

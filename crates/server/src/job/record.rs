@@ -126,12 +126,27 @@ pub(super) fn version_key(shard: ShardId) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use settee_core::job::RunPolicy;
+
     use super::*;
+    use crate::record::{decode, encode};
 
     #[test]
     fn runs_are_stored_in_the_order_of_their_due_times() {
         let id = |due, slice| RunId { job: "a".into(), version: 9, due: Timestamp::from_micros(due), slice };
         let keys: Vec<_> = [id(-5, 0), id(-1, 0), id(0, 0), id(0, 1), id(7, 0)].iter().map(run_key).collect();
         assert!(keys.is_sorted());
+    }
+
+    #[test]
+    fn what_was_loaded_is_in_doubt_because_a_predecessor_may_have_sent_it() {
+        let policy = RunPolicy { idempotent: false, retry: Retry::default(), timeout: Duration::from_millis(1_500) };
+        let id = RunId { job: "a".into(), version: 9, due: Timestamp::from_micros(-1), slice: 3 };
+        let stored = RunRecord { run: Run::planned(id, 4, policy, Some("monday".into())), triggered: true };
+        assert!(!stored.run.doubt);
+        let loaded: RunRecord = decode(&encode(&stored)).unwrap();
+        assert_eq!(loaded, RunRecord { run: Run { doubt: true, ..stored.run }, triggered: true });
     }
 }

@@ -151,7 +151,7 @@ impl App {
     /// Runs `job` when it is due.
     #[must_use]
     pub fn job(mut self, job: Job) -> Self {
-        self.add(Arc::new(Worker::new(&job)));
+        self.add(Arc::new(Worker::new(&job).publisher(self.registry.publisher())));
         self.jobs.push(job);
         self
     }

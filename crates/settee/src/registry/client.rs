@@ -99,6 +99,12 @@ impl RegistryClient {
         self.0.shared.followed.lock().get(service)?.age(env::wall_clock())
     }
 
+    /// The number under which this process publishes: a process that starts later has a larger one.
+    #[must_use]
+    pub fn publisher(&self) -> u64 {
+        self.0.shared.publisher.id()
+    }
+
     /// The control calls themselves, for tools.
     #[must_use]
     pub fn control(&self) -> &RegistryControlClient {

@@ -141,6 +141,11 @@ impl fmt::Debug for PublicationGuard {
 }
 
 impl Publisher {
+    /// The number of this publisher: a later start has a larger one.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
     /// A publisher that started at `started`: a later start has a larger number, so its publications win.
     pub(super) fn new(started: Timestamp) -> Self {
         Self { id: u64::try_from(started.micros()).unwrap_or(0), wanted: Mutex::default(), changed: Notify::new() }

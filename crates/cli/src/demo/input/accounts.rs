@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::csv_file::{self, Record};
-use super::money::{Currency, Money};
+use super::money::Currency;
 use super::problem::{Findings, Problem, Problems, quoted};
 use super::source::{Source, check_id, check_text};
 use super::transfers::{parse_amount, parse_currency};
@@ -24,13 +24,6 @@ pub(crate) struct AccountRow {
     pub(crate) opening_minor: i64,
     /// Whether it takes part in transfers.
     pub(crate) status: AccountStatus,
-}
-
-impl AccountRow {
-    /// The opening balance with its currency.
-    pub(crate) fn opening(&self) -> Money {
-        Money { minor: self.opening_minor, currency: self.currency }
-    }
 }
 
 /// Whether an account takes part in transfers.

@@ -13,6 +13,7 @@ mod pain001;
 mod problem;
 mod source;
 mod transfers;
+#[cfg(test)]
 mod write;
 mod xml;
 
@@ -22,8 +23,11 @@ use settee_payments::money;
 
 pub(crate) use self::accounts::{AccountRow, AccountStatus};
 pub(crate) use self::generate::{Shape, generate};
-pub(crate) use self::money::{Currency, Decimal, Money, NotMinor, pointed};
+#[cfg(test)]
+pub(crate) use self::money::NotMinor;
+pub(crate) use self::money::{Currency, Decimal, pointed};
 pub(crate) use self::problem::Problems;
+#[cfg(test)]
 pub(crate) use self::write::{write_accounts, write_transfers};
 
 use self::source::Source;
