@@ -53,7 +53,7 @@ pub(crate) struct Args {
 /// Runs the command to its end.
 pub(crate) async fn run(args: Args) -> ExitCode {
     if args.follow {
-        return match follow(&args).await {
+        return match follow(&args).await.map_err(CommandError::of_a_call) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => output::finish(Err(error), args.server.json),
         };
@@ -63,14 +63,15 @@ pub(crate) async fn run(args: Args) -> ExitCode {
 
 /// The value that the method answers with, as JSON.
 pub(crate) async fn answer(args: &Args) -> Result<String, CommandError> {
-    let value: AnyValue = within(args.timeout, async {
-        let channel = channel(args).await?;
-        let method = descriptor(&args.target);
-        let reply = channel.call::<_, AnyValue, AnyRefusal>(&method, &args.arguments, options(args)).await;
-        reply.map_err(|fault| faulted(args, fault))
-    })
-    .await?;
+    let value = within(args.timeout, value(args)).await.map_err(CommandError::of_a_call)?;
     if output::is_terminal() { output::pretty(&value) } else { output::compact(&value) }
+}
+
+async fn value(args: &Args) -> Result<AnyValue, CommandError> {
+    let channel = channel(args).await?;
+    let method = descriptor(&args.target);
+    let reply = channel.call::<_, AnyValue, AnyRefusal>(&method, &args.arguments, options(args)).await;
+    reply.map_err(|fault| faulted(args, fault))
 }
 
 /// Prints updates until the stream ends, or nobody reads them any more. The timeout is for the first answer only.

@@ -1,7 +1,8 @@
 //! The `settee` binary as a library: one command, one file.
 //!
 //! A command is a `clap::Args` struct and an async `run` that answers with what the process exits with. Exit codes: 0 it worked,
-//! 1 it did not, 2 the input or the flags are wrong and nothing was begun. Errors are one line on stderr; stdout is for results.
+//! 1 it did not, 2 the input or the flags are wrong and nothing was begun, 3 the service refused. Errors begin with one line on
+//! stderr; stdout is for results.
 
 #![forbid(unsafe_code)]
 
@@ -83,14 +84,18 @@ fn wrong_command_line(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         let _nobody_reads_it_then = error.print();
         return ExitCode::SUCCESS;
     }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _nobody_reads_it_then = error.print();
+        return ExitCode::from(2);
+    }
     Failure::wrong(one_line(&error.to_string())).with_next(help_for(arguments)).report()
 }
 
-/// What clap says before it explains usage, joined.
+/// What clap says before it explains usage, joined; a line that ends with a colon goes on in the next.
 fn one_line(error: &str) -> String {
     let is_said = |line: &&str| !line.starts_with("Usage:") && !line.starts_with("For more information");
     let lines: Vec<_> = error.lines().map(str::trim).take_while(is_said).filter(|line| !line.is_empty()).collect();
-    lines.join(" ").trim_start_matches("error: ").to_owned()
+    lines.join("; ").replace(":; ", ": ").trim_start_matches("error: ").to_owned()
 }
 
 fn help_for(arguments: &[OsString]) -> String {
@@ -119,10 +124,28 @@ mod tests {
 
     #[test]
     fn a_wrong_flag_is_one_line_that_says_what_to_try() {
-        insta::assert_snapshot!(complaint(&["demo", "--shap", "payroll"]), @"");
-        insta::assert_snapshot!(complaint(&["demo", "--concurrency", "0"]), @"");
-        insta::assert_snapshot!(complaint(&["demo", "--generate", "many"]), @"");
-        insta::assert_snapshot!(complaint(&["dmeo"]), @"");
+        let table: &[(&[&str], &str)] = &[
+            (&["demo", "--shap", "payroll"], "unexpected argument '--shap' found; tip: a similar argument exists: '--shape'"),
+            (&["demo", "--concurrency", "0"], "invalid value '0' for '--concurrency <N>': 0 is not in 1..=1024"),
+            (&["demo", "--generate", "0"], "invalid value '0' for '--generate <N>': 0 is not in 1..=5000000"),
+            (
+                &["demo", "--generate", "9", "--shape", "round"],
+                "invalid value 'round' for '--shape <SHAPE>': `round` is neither `random` nor `payroll`",
+            ),
+            (&["demo", "--shape", "random"], "the following required arguments were not provided: --generate <N>"),
+            (
+                &["demo", "--generate", "9", "--accounts", "a.csv"],
+                "the argument '--generate <N>' cannot be used with '--accounts <FILE>'",
+            ),
+            (
+                &["demo", "--transfers", "t.csv", "--generate", "9"],
+                "the argument '--transfers <FILE>' cannot be used with '--generate <N>'",
+            ),
+        ];
+        for (arguments, expected) in table {
+            assert_eq!(complaint(arguments), format!("{expected}; try `settee demo --help`"));
+        }
+        assert!(complaint(&["dmeo"]).ends_with("try `settee --help`"));
     }
 
     #[test]

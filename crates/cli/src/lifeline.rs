@@ -4,7 +4,7 @@
 //! child. Beside that the child holds a shared lock on a file, so that who comes next can wait until nobody is left.
 #![expect(clippy::disallowed_methods, reason = "a process looks after its own end: a thread, a file and no simulation")]
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
@@ -38,16 +38,24 @@ impl Lifeline {
 
 /// Waits until no process holds the lifeline `file`: children of an earlier parent then left their folders.
 pub(crate) async fn nobody_left(file: &Path) -> Result<(), Failure> {
-    let cannot = |error: &dyn std::fmt::Display| Failure::failed(format!("wait for earlier processes at {}: {error}", file.display()));
-    let lock = open(file).map_err(|error| cannot(&error))?;
     let give_up = Instant::now() + ORPHANS;
-    while let Err(error) = lock.try_lock() {
+    while !is_nobody_left(file)? {
         if Instant::now() >= give_up {
-            return Err(cannot(&error));
+            return Err(Failure::failed(format!("processes of an earlier run still hold {} after {ORPHANS:?}", file.display())));
         }
         tokio::time::sleep(LOOK).await;
     }
     Ok(())
+}
+
+/// Whether no process holds the lifeline `file` now.
+pub(crate) fn is_nobody_left(file: &Path) -> Result<bool, Failure> {
+    let cannot = |error: io::Error| Failure::failed(format!("look at the lifeline {}: {error}", file.display()));
+    match open(file).map_err(cannot)?.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(cannot(error)),
+    }
 }
 
 fn open(file: &Path) -> io::Result<File> {

@@ -117,7 +117,7 @@ async fn a_transaction_is_found_by_its_reference_and_shown() {
 #[tokio::test]
 async fn a_list_that_is_cut_says_how_to_go_on() {
     let (_server, control) = server().await;
-    let mut xids = vec![committed(&control, "a").await, committed(&control, "b").await];
+    let mut xids = [committed(&control, "a").await, committed(&control, "b").await];
     xids.sort();
     let list = said(&control, &["ls", "transactions", "--limit", "1"]).await;
     let more = format!("there are more: add --after {}", xids[0]);
@@ -176,13 +176,13 @@ async fn whoever_mistypes_a_name_reads_the_ones_there_are() {
     let _held = published(&control).await;
     let service = complained(&control, &["call", "test.Til.take", "{}"]).await;
     let expected = format!(
-        "error: call test.Til.take: the server at {} knows no instance of test.Til\n  did it happen: no, and it will not later\n  \
-         code: RPC0003, see docs/operations/errors/RPC0003.md\n  services that are: test.Till\n  the server's own are called settee.*",
+        "error: call test.Til.take: the server at {} knows no instance of test.Til\n  code: RPC0003, see docs/operations/errors/RPC0003.md\n  \
+         did it happen: no, and it will not later\n  services that are: test.Till\n  the server's own are called settee.*",
         control.address()
     );
     assert_eq!(service, expected);
     let method = complained(&control, &["call", "test.Till.tak", "{}"]).await;
-    assert!(method.starts_with("error: find method \"tak\" of test.Till: it has take, count\n  did it happen: no"), "{method}");
+    assert!(method.starts_with("error: find method \"tak\" of test.Till: it has take, count\n  code: RPC0007, see docs/operations/errors/RPC0007.md\n  did it happen: no"), "{method}");
     let own = complained(&control, &["call", "settee.Transaction.stats"]).await;
     assert!(own.contains("settee.Transactions") && own.contains("RPC0006"), "{own}");
     let argument = complained(&control, &["call", "test.Till.take", "{\"amuont\": 1}"]).await;

@@ -48,6 +48,16 @@ impl CommandError {
         self
     }
 
+    /// The same error, of a call that somebody made: its first line of advice says whether it happened. A command that only looks,
+    /// or that starts a process, leaves this out: it would read as if it spoke of what was looked at.
+    #[must_use]
+    pub(crate) fn of_a_call(mut self) -> Self {
+        if let Self::Failed { error, notes } = &mut self {
+            notes.insert(0, format!("did it happen: {}", happened(error.certainty())));
+        }
+        self
+    }
+
     /// The exit code of a process that ends with this.
     #[must_use]
     pub(crate) fn exit_code(&self) -> u8 {
@@ -96,7 +106,7 @@ pub(crate) fn finish(outcome: Result<String, CommandError>, json: bool) -> ExitC
     }
 }
 
-/// An error for people: one line that says what, then whether it happened, the code with its page, and what to do.
+/// An error for people: one line that says what, then the code with its page, whether it happened, and what to do.
 #[must_use]
 pub(crate) fn error_line(failure: &CommandError) -> String {
     match failure {
@@ -107,7 +117,6 @@ pub(crate) fn error_line(failure: &CommandError) -> String {
         },
         CommandError::Failed { error, notes } => {
             let mut lines = vec![format!("error: {}", error.message())];
-            lines.push(format!("  did it happen: {}", happened(error.certainty())));
             lines.push(format!("  code: {}", code_and_page(error.code())));
             lines.extend(error.retry_after().map(|wait| format!("  try again after: {} ms", wait.as_millis())));
             lines.extend(notes.iter().map(|note| format!("  {note}")));
@@ -185,17 +194,17 @@ mod tests {
         let error =
             Error::new(ErrorKind::Unavailable, codes::CONNECTION_LOST, "call pay.Account.book: the connection closed").unknown();
         let expected = "error: call pay.Account.book: the connection closed\n  \
-                        did it happen: unknown; ask, or repeat it under the same identity, and never treat it as failed\n  \
                         code: RPC0004, see docs/operations/errors/RPC0004.md\n  \
+                        did it happen: unknown; ask, or repeat it under the same identity, and never treat it as failed\n  \
                         look at the log";
-        assert_eq!(error_line(&CommandError::from(error).note("look at the log")), expected);
+        assert_eq!(error_line(&CommandError::from(error).note("look at the log").of_a_call()), expected);
     }
 
     #[test]
     fn a_code_of_a_newer_peer_names_no_page_that_is_not_there() {
         let code = Code::received("XYZ9999".to_owned());
         let error = Error::new(ErrorKind::Limited, code, "call x.Y.z").with_retry_after(std::time::Duration::from_millis(20));
-        let expected = "error: call x.Y.z\n  did it happen: no, and it will not later\n  code: XYZ9999\n  try again after: 20 ms";
+        let expected = "error: call x.Y.z\n  code: XYZ9999\n  try again after: 20 ms";
         assert_eq!(error_line(&error.into()), expected);
     }
 

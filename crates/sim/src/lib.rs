@@ -15,11 +15,13 @@
 
 #![deny(unsafe_code)]
 
+pub mod bank;
 mod campaign;
 mod engines;
 mod faults;
 mod guard;
 mod history;
+mod logs;
 mod net;
 mod node;
 mod process;

@@ -120,6 +120,12 @@ impl Node {
         self.0.role
     }
 
+    /// How many processes it has had.
+    #[must_use]
+    pub fn incarnation(&self) -> u32 {
+        self.0.life.lock().incarnation
+    }
+
     /// Whether its process lives, running or paused.
     #[must_use]
     pub fn is_alive(&self) -> bool {

@@ -16,6 +16,7 @@ use settee_core::env::{Host, on_host};
 use crate::faults::{Director, LIVENESS, Swarm};
 use crate::guard;
 use crate::history::Violation;
+use crate::logs::Logs;
 use crate::node::Boot;
 use crate::process::Nowhere;
 use crate::world::World;
@@ -124,6 +125,7 @@ fn on_this_thread(workload: &dyn Workload, seed: u64, options: &Options) -> Seed
 async fn both_phases(workload: &dyn Workload, seed: u64, options: &Options) -> SeedReport {
     let swarm = options.swarm.clone().unwrap_or_else(|| Swarm::draw(seed));
     let world = World::new(seed, swarm, options.trace);
+    let _listening = tracing::subscriber::set_default(Logs::of(&world, options.trace));
     let network = spawn_outside(world.network().clone().run());
     let mut checks = workload.build(&world);
     Director::new(&world).safety_phase().await;

@@ -75,7 +75,12 @@ pub(crate) async fn known(payment: &PaymentClient, orders: &[Transfer]) -> Resul
 
 impl Driver<'_> {
     /// Sends everything, and kills processes on the way if chaos says so.
-    pub(crate) async fn run(&self, mut keeper: OrderKeeper, chaos: &mut Chaos<'_>, progress: &Progress) -> Result<Outcomes, Failure> {
+    pub(crate) async fn run(
+        &self,
+        mut keeper: OrderKeeper,
+        chaos: &mut Chaos<'_>,
+        progress: &Progress,
+    ) -> Result<Outcomes, Failure> {
         let started = Instant::now();
         let limited = AtomicU64::new(0);
         let mut outcomes = Outcomes::new(self.file.repeated)?;

@@ -81,7 +81,12 @@ mod tests {
             let (account, currency) = (name.to_owned(), currency.to_owned());
             (name.to_owned(), Balance { account, currency, minor: 100, frozen_minor: 0, closed })
         };
-        BTreeMap::from([account("a", "EUR", false), account("b", "EUR", false), account("c", "EUR", true), account("d", "JPY", false)])
+        BTreeMap::from([
+            account("a", "EUR", false),
+            account("b", "EUR", false),
+            account("c", "EUR", true),
+            account("d", "JPY", false),
+        ])
     }
 
     #[test]
@@ -92,7 +97,8 @@ mod tests {
 
     #[test]
     fn what_will_be_refused_or_has_its_outcome_holds_nobody_up() {
-        let refused = "1,a,b,9,EUR,\n2,a,a,1,EUR,\n3,a,x,1,EUR,\n4,a,c,1,EUR,\n5,a,d,1,EUR,\n6,a,b,-1,EUR,\n7,a,b,0,EUR,\n8,a,b,1,EUR,\n";
+        let refused =
+            "1,a,b,9,EUR,\n2,a,a,1,EUR,\n3,a,x,1,EUR,\n4,a,c,1,EUR,\n5,a,d,1,EUR,\n6,a,b,-1,EUR,\n7,a,b,0,EUR,\n8,a,b,1,EUR,\n";
         let file = file(refused);
         let mut known = vec![false; 8];
         known[7] = true;

@@ -64,10 +64,8 @@ mod tests {
     async fn a_failure_is_repeated_not_before_it_may_and_not_after_the_bound() {
         let started = Instant::now();
         let calls = std::cell::Cell::new(0);
-        let answer: Reply<(), Never> = repeat(Duration::from_secs(5), |_| calls.set(calls.get() + 1), || async {
-            Err(limited().into())
-        })
-        .await;
+        let answer: Reply<(), Never> =
+            repeat(Duration::from_secs(5), |_| calls.set(calls.get() + 1), || async { Err(limited().into()) }).await;
         assert!(answer.is_err());
         assert_eq!((calls.get(), started.elapsed()), (4, Duration::from_secs(5)), "at 0, 2, 4 and 5 s");
     }

@@ -116,7 +116,8 @@ pub(crate) struct Findings {
 impl Report {
     /// Puts findings in their place.
     pub(crate) fn new(findings: Findings) -> Self {
-        let Findings { read, replayed, before, after, outcomes, settled, strikes, duplicates_forgotten, peak_rss_bytes } = findings;
+        let Findings { read, replayed, before, after, outcomes, settled, strikes, duplicates_forgotten, peak_rss_bytes } =
+            findings;
         let reconciled = is_conserved(&settled);
         let seconds = outcomes.took.as_secs_f64();
         let with_outcome = (outcomes.accepted.len() as u64 + outcomes.rejected()) as f64;
@@ -165,19 +166,19 @@ impl Report {
         let is = |broken: bool, what: String| broken.then_some(what);
         let left = |count: Option<u64>, what: &str| match count {
             Some(0) => None,
-            Some(count) => Some(format!("{count} transactions are {what}")),
+            Some(count) => Some(format!("transactions that are {what}: {count}")),
             None => Some(format!("whether transactions are {what} is not known")),
         };
         let applied = messages.applied.map_or_else(|| "an unknown number".to_owned(), |applied| applied.to_string());
         let every = [
-            is(transfers.unknown > 0, format!("{} transfers have no outcome", transfers.unknown)),
+            is(transfers.unknown > 0, format!("transfers without an outcome: {}", transfers.unknown)),
             is(!job.reconciled, "the ledgers did not prove their sums".into()),
             is(job.reconciled && !money.conserved, "the ledgers do not hold what they held before".into()),
             left(transactions.parked, "parked"),
             left(transactions.open, "open"),
             is(
                 messages.applied != Some(transfers.accepted),
-                format!("{} transfers were accepted, and {applied} notified", transfers.accepted),
+                format!("transfers accepted: {}, notified: {applied}", transfers.accepted),
             ),
         ];
         every.into_iter().flatten().collect()

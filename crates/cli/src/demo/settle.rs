@@ -1,13 +1,13 @@
 //! After the last transfer: waits until everything that follows from it has happened, and gathers what is then true.
 //!
-//! Nothing here changes what was settled. What does not happen in time is reported as it is, not waited for any longer.
+//! Nothing here changes what was settled. What does not happen in time is reported as it is.
 
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 
-use settee::job::control::{RunKey, RunStatus, RunView, Trigger};
 use settee::job::JobControl;
+use settee::job::control::{RunKey, RunStatus, RunView, Trigger};
 use settee::mq::MessageControl;
 use settee::mq::control::{GroupView, TopicView};
 use settee::trace::control::TraceControl;
@@ -23,7 +23,7 @@ use super::clients::{Clients, PATIENCE};
 use super::repeat::repeat;
 use super::topology::LEDGERS;
 
-/// How long what follows from the transfers may take once the last one has its answer.
+/// How long nothing may happen of what follows from the transfers before it is taken as it is: longer than any restart.
 const SETTLE: Duration = Duration::from_secs(30);
 
 /// How long the spans of the last transfers may take to arrive.
@@ -85,14 +85,19 @@ impl Before {
 
 /// Waits for the consequences of the `accepted` transfers, proves the ledgers, and gathers the counts.
 pub(crate) async fn settle(clients: &Clients, accepted: &[String], before: Before) -> Settled {
+    let applied = all_notified(clients, accepted).await;
     let give_up = Instant::now() + SETTLE;
-    let applied = all_notified(clients, accepted, give_up).await;
     wait_until(give_up, || async { group(topic(clients).await).is_some_and(|group| group.lag_messages == 0) }).await;
     wait_until(give_up, || async { clients.transactions.stats().await.is_ok_and(|stats| stats.open == stats.parked) }).await;
     let run = reconcile(clients, give_up).await;
     let topic = topic(clients).await;
+    let transactions = patient(|| clients.transactions.stats()).await.map(|stats| since(stats, before.transactions));
+    if transactions.is_some_and(|stats| stats.committed > 0) {
+        let is_wide = || async { clients.traces.stats().await.is_ok_and(|stats| stats.widest >= PROCESSES) };
+        wait_until(Instant::now() + SPANS, is_wide).await;
+    }
     Settled {
-        transactions: patient(|| clients.transactions.stats()).await.map(|stats| since(stats, before.transactions)),
+        transactions,
         sent: topic.as_ref().map(|topic| topic.messages.saturating_sub(before.messages)),
         applied,
         duplicates: patient(|| clients.notify.counts()).await.map(|counts| counts.duplicates_suppressed),
@@ -103,14 +108,18 @@ pub(crate) async fn settle(clients: &Clients, accepted: &[String], before: Befor
     }
 }
 
-/// How many of the transfers were notified: all of them, or as many as were when the time was over.
-async fn all_notified(clients: &Clients, accepted: &[String], give_up: Instant) -> Option<u64> {
+/// How many of the transfers were notified: all of them, or as many as were when nothing had come for [`SETTLE`].
+async fn all_notified(clients: &Clients, accepted: &[String]) -> Option<u64> {
     let mut notified = 0;
+    let mut give_up = Instant::now() + SETTLE;
     for chunk in accepted.chunks(ASKED_AT_ONCE) {
         let mut found = patient(|| clients.notify.notified(chunk.to_vec())).await?;
         while found < chunk.len() as u64 && Instant::now() < give_up {
             tokio::time::sleep(LOOK).await;
-            found = patient(|| clients.notify.notified(chunk.to_vec())).await?;
+            let now = patient(|| clients.notify.notified(chunk.to_vec())).await?;
+            if now > found {
+                (found, give_up) = (now, Instant::now() + SETTLE);
+            }
         }
         notified += found;
     }
@@ -138,10 +147,8 @@ fn proofs(run: &RunView) -> Option<Vec<Proof>> {
     all.then(|| run.slices.iter().map(|slice| proof(slice.result.as_ref())).collect()).flatten()
 }
 
-/// The slowest trace, once one has arrived from every process that it should pass through.
+/// The slowest trace that the server has kept, of those that passed through the most processes.
 async fn slowest_trace(clients: &Clients) -> Option<SlowestTrace> {
-    let is_wide = || async { clients.traces.stats().await.is_ok_and(|stats| stats.widest >= PROCESSES) };
-    wait_until(Instant::now() + SPANS, is_wide).await;
     let slowest = patient(|| clients.traces.stats()).await?.slowest?;
     let spans = patient(|| clients.traces.show(slowest)).await?;
     let processes: BTreeSet<_> = spans.iter().map(|span| &span.process).collect();

@@ -7,7 +7,7 @@ use settee::app::App;
 use settee::{Error, Timestamp};
 use settee_core::env;
 use settee_core::registry::Share;
-use settee_payments::api::{Account, AccountClient, NewAccount, Payment, PaymentClient, Settled, TRANSFERS, Transfer};
+use settee_payments::api::{Account, AccountClient, NewAccount, Notify, NotifyClient, Payment, PaymentClient, Settled, TRANSFERS, Transfer};
 use tokio::time::sleep;
 
 use super::journal::Told;
@@ -36,6 +36,9 @@ const ABANDONED: usize = 3;
 /// Calls for one order during the safety phase.
 const CALLS: usize = 4;
 
+/// Between two looks at the notify service.
+const COUNT_EVERY: Duration = Duration::from_secs(2);
+
 /// Before the end of the safety phase, new orders end.
 const LAST_ORDERS: Duration = Duration::from_secs(3);
 
@@ -44,6 +47,7 @@ pub(super) async fn run(stage: Arc<Stage>, boot: Boot) {
     let app = App::new("bank", stage.settings(boot, None)).expect("the settings of the bank are right");
     let (accounts, payments, messages) = (app.client::<AccountClient>(), app.client::<PaymentClient>(), app.messages());
     let jobs = app.control();
+    env::spawn(count_duplicates(stage.clone(), app.client()));
     let _running = app.start().await.expect("the bank's node listens");
     open(&stage, &accounts).await;
     for customer in 0..CUSTOMERS {
@@ -52,6 +56,18 @@ pub(super) async fn run(stage: Arc<Stage>, boot: Boot) {
     letters::write(&stage, &messages);
     env::spawn(runs::trigger(stage.clone(), jobs));
     std::future::pending::<()>().await;
+}
+
+/// Messages that came again and had no effect, as the notify service counts them in each of its lives.
+async fn count_duplicates(stage: Arc<Stage>, notify: NotifyClient) {
+    let mut before = 0;
+    loop {
+        tokio::time::sleep(COUNT_EVERY).await;
+        let Ok(counts) = call_context().scope(notify.counts()).await else { continue };
+        let now = counts.duplicates_suppressed;
+        (before.min(now)..now).for_each(|_| stage.world.reached("duplicate suppressed"));
+        before = now;
+    }
 }
 
 fn name(account: usize) -> String {

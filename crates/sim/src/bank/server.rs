@@ -9,7 +9,7 @@ use settee_core::error::ErrorKind;
 use settee_core::port::{Disk, DiskFile, DiskLock};
 use settee_core::{Error, env};
 use settee_engines::memory::{MemoryKv, MemoryLog};
-use settee_server::server::{Engines, Server, ServerOptions};
+use settee_server::{Engines, Server, ServerOptions};
 
 use super::plant::Plant;
 use super::stage::{SERVER_PORT, Stage};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use settee_sim::bank::{Bank, Plant};
 use settee_sim::{Campaign, Fault, Options, SeedReport, Summary, Swarm, Violation, Workload, seed, toy};
 
 /// Simulates the system under faults, seed by seed.
@@ -23,8 +24,11 @@ struct Arguments {
     #[arg(long, conflicts_with_all = ["seeds", "from"])]
     seed: Option<u64>,
     /// What to run.
-    #[arg(long, default_value = "toy")]
+    #[arg(long, default_value = "bank")]
     workload: String,
+    /// Arm a planted bug of the bank.
+    #[arg(long, value_name = "NAME", value_parser = plant)]
+    plant: Option<Plant>,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -50,8 +54,8 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let Some(workload) = workload(&arguments.workload) else {
-        eprintln!("unknown workload {}; there are: toy, toy-acknowledges-early", arguments.workload);
+    let Some(workload) = workload(&arguments.workload, arguments.plant) else {
+        eprintln!("unknown workload {}; there are: bank, toy, toy-acknowledges-early", arguments.workload);
         return ExitCode::from(2);
     };
     if arguments.report {
@@ -69,8 +73,14 @@ fn fault(name: &str) -> Result<Fault, String> {
     Fault::named(name).ok_or_else(|| format!("there are: {}", known()))
 }
 
-fn workload(name: &str) -> Option<Arc<dyn Workload>> {
+fn plant(name: &str) -> Result<Plant, String> {
+    let known = || Plant::ALL.map(Plant::name).join(", ");
+    Plant::named(name).ok_or_else(|| format!("there are: {}", known()))
+}
+
+fn workload(name: &str, plant: Option<Plant>) -> Option<Arc<dyn Workload>> {
     match name {
+        "bank" => Some(Arc::new(Bank { plant })),
         "toy" => Some(Arc::new(toy::Counters::default())),
         "toy-acknowledges-early" => Some(Arc::new(toy::Counters { acknowledges_early: true })),
         _ => None,
@@ -96,6 +106,9 @@ fn in_a_process(arguments: &Arguments, seed: u64) -> SeedReport {
     child.args(["--patience-s", &arguments.patience_s.to_string()]);
     for fault in &arguments.without {
         child.args(["--without", fault.name()]);
+    }
+    if let Some(plant) = arguments.plant {
+        child.args(["--plant", plant.name()]);
     }
     if arguments.trace {
         child.arg("--trace").stderr(Stdio::inherit());

@@ -19,6 +19,7 @@ use tokio::time::{Sleep, sleep_until};
 use super::ServeLimits;
 use super::inbound::{self, LINK_SERVICE, Request};
 use super::outbox::{LinkHandle, head};
+use super::pulse::{Beat, Pulse};
 use crate::rpc::header;
 use crate::rpc::server::{Incoming, Services};
 use crate::rpc::service::{Answer, BoxFuture, Encoding};
@@ -46,6 +47,7 @@ pub(super) struct Driver<C> {
     deadline: Option<Pin<Box<Sleep>>>,
     stopping: Option<BoxFuture<()>>,
     last_moment: Option<Pin<Box<Sleep>>>,
+    pulse: Pulse,
 }
 
 /// Why a driver ends. Both are ordinary: the session is closed and what waits fails either way.
@@ -70,6 +72,7 @@ impl<C: Io> Driver<C> {
             deadline: None,
             stopping: Some(Box::pin(async move { stopping.requested().await })),
             last_moment: None,
+            pulse: Pulse::new(),
         }
     }
 
@@ -104,6 +107,7 @@ impl<C: Io> Driver<C> {
         progress |= self.run_pumps(context);
         self.watch_deadlines(context);
         self.watch_stop(context)?;
+        self.watch_pulse(context)?;
         progress |= self.write(context)?;
         if self.link.is_finished() && self.writing.is_empty() && self.link.queued_bytes() == 0 {
             return Err(End::Closed);
@@ -123,6 +127,7 @@ impl<C: Io> Driver<C> {
             Poll::Ready(Ok(read)) => read,
             Poll::Ready(Err(error)) => return Err(End::Broken(error.to_string())),
         };
+        self.pulse.heard();
         while let Some(frame) = self.decoder.decode(&mut self.incoming).map_err(|error| End::Broken(error.to_string()))? {
             self.frame(frame, context)?;
         }
@@ -244,6 +249,19 @@ impl<C: Io> Driver<C> {
         }
         let time_is_up = self.last_moment.as_mut().is_some_and(|timer| timer.as_mut().poll(context).is_ready());
         if time_is_up { Err(End::Broken("the drain took too long".to_owned())) } else { Ok(()) }
+    }
+
+    /// Asks a peer that says nothing while somebody waits for it, at either end: for an answer, an item, or credit.
+    fn watch_pulse(&mut self, context: &mut Context<'_>) -> Result<(), End> {
+        let expecting = !self.calls.is_empty() || self.link.is_expecting();
+        match self.pulse.beat(expecting, context) {
+            Beat::Rest => {}
+            Beat::Ask => {
+                let _small = self.link.queue(&head(0, Kind::Heartbeat { timeout: Timeout::NONE }), &[], &[]);
+            }
+            Beat::Dead => return Err(End::Broken("the peer is silent".to_owned())),
+        }
+        Ok(())
     }
 
     fn write(&mut self, context: &mut Context<'_>) -> Result<bool, End> {

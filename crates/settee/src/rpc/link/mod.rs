@@ -11,6 +11,7 @@
 mod driver;
 mod inbound;
 mod outbox;
+mod pulse;
 mod pump;
 
 pub(crate) use outbox::{LinkHandle, Outgoing, Received};

@@ -113,6 +113,12 @@ impl LinkHandle {
         outbox.closed || outbox.going_away
     }
 
+    /// Whether somebody at this end waits for the peer.
+    pub(super) fn is_expecting(&self) -> bool {
+        let outbox = self.0.outbox.lock();
+        !outbox.waiting.is_empty() || !outbox.streams_in.is_empty() || outbox.streams_out.is_running()
+    }
+
     /// Ends the connection; what waits fails.
     pub(crate) fn close(&self) {
         self.fail_all();

@@ -65,6 +65,11 @@ impl StreamsOut {
         }
     }
 
+    /// Whether a stream is being sent.
+    pub(super) fn is_running(&self) -> bool {
+        !self.running.is_empty()
+    }
+
     pub(super) fn end_all(&mut self) {
         for running in std::mem::take(&mut self.running).into_values() {
             running.abort.abort();

@@ -1,0 +1,187 @@
+//! An observer of the registry: what a client that only watches is shown, and whether it may be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use settee::registry::control::{
+    ListUpdate, Publish, Published, RegistryControl, RegistryControlClient, ServiceView, Withdraw,
+};
+use settee::registry::{InstanceList, RegistryClient, RegistryOptions};
+use settee::rpc::{Channels, Discovery, StaticInstances};
+use settee::trace::Tracer;
+use settee::{Reply, Updates};
+use settee_core::env;
+
+use super::plant::Plant;
+use super::stage::{PORT, Stage, call_context, sleep_between};
+use crate::faults::Fault;
+use crate::node::{Boot, Node, NodeId};
+use crate::world::World;
+
+/// A process that runs for so long and stays in touch with the registry has no reason to be missing from a list.
+const SETTLED: Duration = Duration::from_secs(20);
+
+/// Between two looks at the registry's own view.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
+
+/// What watchers saw, and what is true.
+#[derive(Default)]
+pub(super) struct Views(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    publishers: BTreeMap<&'static str, Vec<Node>>,
+    shown: BTreeMap<&'static str, Shown>,
+    /// When each node last began a life, as seen by the watcher, or left in order.
+    lives: BTreeMap<NodeId, (u32, Duration)>,
+}
+
+/// What a watcher is shown of one service.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shown {
+    pub(super) addresses: BTreeSet<SocketAddr>,
+    /// When the list last changed, in virtual time since the start.
+    pub(super) changed_at: Duration,
+}
+
+impl Views {
+    /// `nodes` publish `service`.
+    pub(super) fn publishers(&self, service: &'static str, nodes: &[Node]) {
+        self.0.lock().publishers.insert(service, nodes.to_vec());
+    }
+
+    /// A process begins to live, or leaves in order.
+    pub(super) fn leaves(&self, world: &World, node: NodeId) {
+        self.0.lock().lives.insert(node, (0, world.elapsed()));
+    }
+
+    /// The addresses at which each service is published, and what the watcher was shown last.
+    pub(super) fn final_views(&self) -> Vec<(&'static str, BTreeSet<SocketAddr>, Shown)> {
+        let inner = self.0.lock();
+        let view = |(service, nodes): (&&'static str, &Vec<Node>)| {
+            let truth = nodes.iter().map(|node| node.address(PORT)).collect();
+            (*service, truth, inner.shown.get(service).cloned().unwrap_or_default())
+        };
+        inner.publishers.iter().map(view).collect()
+    }
+
+    fn services(&self) -> Vec<&'static str> {
+        self.0.lock().publishers.keys().copied().collect()
+    }
+
+    fn shows(&self, stage: &Stage, service: &'static str, list: &InstanceList) {
+        let addresses: BTreeSet<_> = list.instances.iter().map(|instance| instance.address).collect();
+        let mut inner = self.0.lock();
+        let before = inner.shown.entry(service).or_default();
+        let became_empty = addresses.is_empty() && !before.addresses.is_empty();
+        if before.addresses != addresses {
+            *before = Shown { addresses, changed_at: stage.world.elapsed() };
+        }
+        if became_empty && let Some(node) = inner.settled(stage, service) {
+            stage.violated("I8", format_args!("the list of {service} became empty while {node} lived"));
+        }
+    }
+}
+
+impl Inner {
+    /// A publisher that has lived long enough to be known, in a seed whose faults leave it in touch with the registry.
+    fn settled(&self, stage: &Stage, service: &str) -> Option<NodeId> {
+        let touched = [Fault::Partition, Fault::Pause];
+        if touched.iter().any(|fault| stage.world.swarm().rates.contains_key(fault)) {
+            return None;
+        }
+        let now = stage.world.elapsed();
+        let is_settled = |node: &&Node| {
+            let since = self.lives.get(&node.id()).map_or(Duration::ZERO, |(_, since)| *since);
+            node.is_alive() && now.saturating_sub(since) > SETTLED
+        };
+        self.publishers.get(service)?.iter().find(is_settled).map(Node::id)
+    }
+
+    fn notes_lives(&mut self, now: Duration) {
+        for node in self.publishers.values().flatten() {
+            let life = self.lives.entry(node.id()).or_insert((node.incarnation(), now));
+            if life.0 != node.incarnation() || !node.is_alive() {
+                *life = (node.incarnation(), now);
+            }
+        }
+    }
+}
+
+/// The program of the watcher's node.
+pub(super) async fn watch(stage: Arc<Stage>, _: Boot) {
+    let server = Arc::new(StaticInstances::new().otherwise([stage.server]));
+    let control = Channels::new(server, Tracer::off()).client::<RegistryControlClient>();
+    let control = match stage.plant {
+        Some(Plant::PushesEmptyList) => RegistryControlClient::in_process(Arc::new(Emptying(control))),
+        _ => control,
+    };
+    env::spawn(count_orphans(stage.clone(), control.clone()));
+    let registry = RegistryClient::start(control, RegistryOptions::default());
+    for service in stage.views.services() {
+        let (stage, mut list) = (stage.clone(), registry.instances(service));
+        env::spawn(async move {
+            let mut version = list.borrow().version;
+            while list.changed().await.is_ok() {
+                let shown = list.borrow_and_update().clone();
+                if shown.version < version {
+                    stage.violated("I8", format_args!("{service} went back from {version:?} to {:?}", shown.version));
+                }
+                version = shown.version;
+                stage.world.record("list", format_args!("{service} {version:?} {}", shown.instances.len()));
+                stage.views.shows(&stage, service, &shown);
+            }
+        });
+    }
+    loop {
+        stage.views.0.lock().notes_lives(stage.world.elapsed());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Instances that nobody speaks for are listed as long as they can be reached: seen at the registry itself.
+async fn count_orphans(stage: Arc<Stage>, control: RegistryControlClient) {
+    loop {
+        tokio::time::sleep(COUNT_EVERY).await;
+        let services = call_context().scope(control.services()).await.unwrap_or_default();
+        services.iter().flat_map(|service| &service.orphans).for_each(|_| stage.world.reached("instance orphaned"));
+    }
+}
+
+/// The planted bug: every stream carries an empty list now and then.
+struct Emptying(RegistryControlClient);
+
+impl RegistryControl for Emptying {
+    async fn publish(&self, publish: Publish) -> Reply<Published> {
+        self.0.publish(publish).await
+    }
+
+    async fn withdraw(&self, withdraw: Withdraw) -> Reply<()> {
+        self.0.withdraw(withdraw).await
+    }
+
+    async fn subscribe(&self, service: String) -> Reply<Updates<ListUpdate>> {
+        let mut lists = self.0.subscribe(service).await?;
+        let (sender, updates) = settee::rpc::updates(16);
+        env::spawn(async move {
+            while let Some(Ok(update)) = lists.next().await {
+                let version = match &update {
+                    ListUpdate::Snapshot(list) => list.version,
+                    ListUpdate::Delta(delta) => delta.to,
+                };
+                let _gone = sender.send(update).await;
+                sleep_between(5_000, 25_000).await;
+                let empty = InstanceList { version, instances: Vec::new(), complete: true };
+                let _gone = sender.send(ListUpdate::Snapshot(empty)).await;
+            }
+        });
+        Ok(updates)
+    }
+
+    async fn services(&self) -> Reply<Vec<ServiceView>> {
+        self.0.services().await
+    }
+}

@@ -1,0 +1,139 @@
+//! Jobs and their firings: two workers, three jobs, and a resource outside of any database that checks who may write.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use settee::app::App;
+use settee::job::control::Trigger;
+use settee::job::{Job, JobControl, JobControlClient, Run};
+use settee::{Error, Reply, Timestamp};
+use settee_core::env;
+use settee_core::id::FencingToken;
+use settee_payments::api::RECONCILE;
+
+use super::customers::due_in;
+use super::plant::Plant;
+use super::stage::{Stage, call_context, sleep_between};
+use crate::faults::SAFETY;
+
+/// Every few seconds, at most once each.
+pub(super) const BEAT: &str = "beat";
+/// Every few seconds; a run may happen again, and its effect is made once by its id.
+pub(super) const TIDY: &str = "tidy";
+/// When it is triggered, at most once each.
+pub(super) const ONCE: &str = "once";
+
+const BEAT_EVERY: Duration = Duration::from_secs(3);
+const TIDY_EVERY: Duration = Duration::from_secs(4);
+
+/// How long a run takes at most, in milliseconds: long enough for its worker or coordinator to die meanwhile.
+const RUN_MILLIS: usize = 1_200;
+
+/// A run, or one slice of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RunRef {
+    pub(super) job: String,
+    pub(super) due: Timestamp,
+    pub(super) slice: u32,
+}
+
+/// Something that a handler did.
+#[derive(Clone, Debug)]
+pub(super) struct Firing {
+    pub(super) run: RunRef,
+    pub(super) attempt: u32,
+    pub(super) token: FencingToken,
+}
+
+/// The resource that jobs write to, and the notes about it.
+#[derive(Default)]
+pub(super) struct Firings(Mutex<Inner>);
+
+#[derive(Clone, Default)]
+pub(super) struct Inner {
+    /// Handlers that began.
+    pub(super) begun: Vec<Firing>,
+    /// Writes that the resource took, in order.
+    pub(super) accepted: Vec<Firing>,
+    /// The highest token that it has seen, for each job.
+    highest: BTreeMap<String, FencingToken>,
+    /// One-shots that the coordinator acknowledged.
+    pub(super) triggered: Vec<(String, Timestamp)>,
+}
+
+impl Firings {
+    pub(super) fn notes(&self) -> Inner {
+        self.0.lock().clone()
+    }
+
+    fn began(&self, firing: Firing) {
+        self.0.lock().begun.push(firing);
+    }
+
+    /// Writes unless a newer coordinator's run has written, or this very run has.
+    fn write(&self, firing: Firing, checks_token: bool, checks_run: bool) -> bool {
+        let mut inner = self.0.lock();
+        let highest = inner.highest.entry(firing.run.job.clone()).or_default();
+        let is_stale = firing.token < *highest;
+        *highest = firing.token.max(*highest);
+        let is_repeat = inner.accepted.iter().any(|accepted| accepted.run == firing.run);
+        if (is_stale && checks_token) || (is_repeat && checks_run) {
+            return false;
+        }
+        inner.accepted.push(firing);
+        true
+    }
+}
+
+/// A worker: all three jobs.
+#[expect(clippy::unused_async, reason = "built like the other applications")]
+pub(super) async fn worker(app: App, stage: Arc<Stage>) -> Result<App, Error> {
+    let repeats = stage.has(Plant::RepeatsRuns);
+    let job = |name| {
+        let stage = stage.clone();
+        Job::new(name, move |run| fire(stage.clone(), run)).timeout(Duration::from_secs(10))
+    };
+    let at_most_once = |job: Job| if repeats { job.idempotent() } else { job };
+    Ok(app
+        .job(at_most_once(job(BEAT).every(BEAT_EVERY)))
+        .job(job(TIDY).every(TIDY_EVERY).idempotent())
+        .job(at_most_once(job(ONCE))))
+}
+
+async fn fire(stage: Arc<Stage>, run: Run) -> Reply<()> {
+    let name = RunRef { job: run.name().to_owned(), due: run.due(), slice: run.slice() };
+    let firing = Firing { run: name, attempt: run.attempt(), token: run.token() };
+    stage.world.record("run begun", format_args!("{} {} {}", run.id(), run.attempt(), run.token()));
+    stage.world.reached(if run.attempt() > 1 { "run dispatched again" } else { "run begun" });
+    stage.firings.began(firing.clone());
+    sleep_between(0, RUN_MILLIS).await;
+    let took = stage.firings.write(firing, !stage.has(Plant::IgnoresTokens), run.name() == TIDY);
+    stage.world.record("run wrote", format_args!("{} {took}", run.id()));
+    stage.world.reached(if took { "run had its effect" } else { "run's effect suppressed" });
+    Ok(())
+}
+
+/// Asks for one-shots and for reconciliations, now and then.
+pub(super) async fn trigger(stage: Arc<Stage>, jobs: JobControlClient) {
+    while stage.world.elapsed() < SAFETY {
+        sleep_between(500, 4_000).await;
+        let wait = Duration::from_millis(u64::try_from(env::random_below(3_000)).unwrap_or(0));
+        let due = due_in(wait);
+        let job = if env::random_below(4) == 0 { RECONCILE } else { ONCE };
+        let trigger = Trigger { job: job.to_owned(), due, reference: None };
+        for _ in 0..5 {
+            let asked = call_context().scope(jobs.trigger(trigger.clone())).await;
+            match asked {
+                Ok(view) => {
+                    stage.world.reached("run triggered");
+                    stage.world.record("run triggered", &view.id);
+                    stage.firings.0.lock().triggered.push((job.to_owned(), due));
+                    break;
+                }
+                Err(_) => sleep_between(200, 900).await,
+            }
+        }
+    }
+}
