@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -9,7 +10,7 @@ use settee_core::error::{Certainty, ErrorKind, codes};
 use settee_core::id::{FencingToken, Offset};
 use settee_core::mq::partition::{Effect, Event, Partition, Refusal, RequestId};
 use settee_core::mq::{Record, StoredMessage, Submission};
-use settee_core::port::{Append, Log, ReadLimit, StoreError};
+use settee_core::port::{Append, Log, ReadLimit, StoreError, StoreErrorKind};
 use settee_core::{Error, env};
 use tokio::sync::{Notify, oneshot, watch};
 
@@ -37,6 +38,8 @@ pub(super) struct PartitionOwner {
     work: Notify,
     /// The position below which the log may be read by groups.
     confirmed: watch::Sender<Offset>,
+    /// The log has stopped for good.
+    log_is_gone: AtomicBool,
 }
 
 struct State {
@@ -52,7 +55,8 @@ impl PartitionOwner {
     pub(super) fn new(name: PartitionName, log: Arc<dyn Log>, owner: FencingToken) -> Self {
         let (rule, first) = Partition::take_over(owner);
         let state = State { rule, next: Some(first), answers: BTreeMap::new(), requests: 0 };
-        Self { name, log, state: Mutex::new(state), work: Notify::new(), confirmed: watch::Sender::new(Offset(0)) }
+        let (work, confirmed, log_is_gone) = (Notify::new(), watch::Sender::new(Offset(0)), AtomicBool::new(false));
+        Self { name, log, state: Mutex::new(state), work, confirmed, log_is_gone }
     }
 
     /// Stores messages: one offset for each, in order.
@@ -97,7 +101,7 @@ impl PartitionOwner {
         self.confirmed.send_if_modified(|known| std::mem::replace(known, confirmed) != confirmed);
     }
 
-    /// Talks to the log for ever.
+    /// Talks to the log until that stops for good.
     pub(super) async fn run(self: Arc<Self>) {
         let mut wait = RETRY_FIRST;
         loop {
@@ -112,6 +116,9 @@ impl PartitionOwner {
                 wait = (wait * 2).min(RETRY_LAST);
             }
             let event = self.perform(effect).await;
+            if self.log_is_gone.load(Ordering::Relaxed) {
+                return;
+            }
             if matches!(event, Event::Answered(_)) {
                 wait = RETRY_FIRST;
             }
@@ -168,6 +175,7 @@ impl PartitionOwner {
 
     fn failed(&self, what: &str, error: &StoreError) -> Event {
         tracing::warn!(stream = %self.name.stream, what, %error, "the log failed");
+        self.log_is_gone.store(error.kind() == StoreErrorKind::Poisoned, Ordering::Relaxed);
         Event::Failed(error.certainty())
     }
 
@@ -215,9 +223,14 @@ impl PartitionOwner {
     }
 }
 
-/// Starts the task of a partition.
+/// Starts the task of a partition. A log that has stopped for good ends the server, as a store does (P9): what is on its disk is
+/// not known before it is read again.
 pub(super) fn start(partition: &Arc<PartitionOwner>, shards: &crate::shard::Shards) {
-    crate::shard::spawn_owned(shards, partition.clone().run());
+    let (running, ownership) = (partition.clone().run(), shards.clone());
+    crate::shard::spawn_owned(shards, async move {
+        running.await;
+        ownership.lose();
+    });
 }
 
 fn stopped() -> Error {

@@ -30,7 +30,7 @@ pub struct Shards(Arc<Inner>);
 struct Inner {
     token: FencingToken,
     lanes: Vec<LaneDriver>,
-    lost: watch::Receiver<bool>,
+    lose: Arc<watch::Sender<bool>>,
 }
 
 /// A promise that everything submitted before it is, or will be known to be, durable.
@@ -54,10 +54,9 @@ impl Shards {
     /// What the store reports; `Conflict` (`SHD0001`) when another server took the shards at the same moment.
     pub async fn open(kv: Arc<dyn Kv>) -> Result<Self, Error> {
         let owner = ownership::take(&*kv).await?;
-        let (lose, lost) = watch::channel(false);
-        let lose = Arc::new(lose);
+        let lose = Arc::new(watch::Sender::new(false));
         let lanes = (0..LANES).map(|index| LaneDriver::start(kv.clone(), owner.lane(index), lose.clone())).collect();
-        Ok(Self(Arc::new(Inner { token: owner.token, lanes, lost })))
+        Ok(Self(Arc::new(Inner { token: owner.token, lanes, lose })))
     }
 
     /// The fencing token of this ownership of `shard`.
@@ -87,8 +86,13 @@ impl Shards {
 
     /// Waits until ownership is lost; the process should then end.
     pub async fn lost(&self) {
-        let mut lost = self.0.lost.clone();
-        let _drivers_gone_is_lost = lost.wait_for(|lost| *lost).await;
+        let mut lost = self.0.lose.subscribe();
+        let _its_sender_is_held_here = lost.wait_for(|lost| *lost).await;
+    }
+
+    /// Ends the ownership from within: something else that this server needs has stopped for good.
+    pub(crate) fn lose(&self) {
+        self.0.lose.send_replace(true);
     }
 
     fn lane(&self, shard: ShardId) -> &LaneDriver {

@@ -8,12 +8,15 @@ use settee_core::error::{ErrorKind, codes};
 
 use crate::config::{Layers, Settings};
 
+/// Threads for disk and SQL work at most: each waits for one operation, and more of them than a disk has queues only cost memory.
+const BLOCKING_THREADS: usize = 16;
+
 /// Runs `work` on settee's runtime: what `#[settee::main]` expands to.
 ///
 /// # Panics
 /// When the operating system gives no threads, which leaves nothing to run on.
 pub fn run<F: Future>(work: F) -> F::Output {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build();
     runtime.expect("the operating system gives threads").block_on(work)
 }
 

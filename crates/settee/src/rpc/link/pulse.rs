@@ -86,7 +86,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_silent_peer_is_asked_once_and_then_given_up_and_any_byte_saves_it() {
         let mut pulse = Pulse::new();
-        let mut at = async |pulse: &mut Pulse, millis, expecting| {
+        let at = async |pulse: &mut Pulse, millis, expecting| {
             tokio::time::advance(Duration::from_millis(millis)).await;
             pulse.beat(expecting, &mut Context::from_waker(Waker::noop()))
         };
