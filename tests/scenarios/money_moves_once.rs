@@ -5,18 +5,18 @@ use settee::job::{JobControl, JobControlClient};
 use settee::trace::control::{TraceControl, TraceControlClient};
 use settee::txn::{ListTransactions, TransactionControl, TransactionControlClient};
 use settee_payments::api::{Notify, NotifyClient, Payment, PaymentClient, RECONCILE, Refusal};
-use settee_tests::{House, order, until};
+use settee_tests::{House, balance, open, order, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transfer_moves_money_once_and_is_notified_traced_and_reconciled() {
     let house = House::start().await;
-    house.open(&["alice", "bob", "carol"], 100_00).await;
+    open(&house.caller, &["alice", "bob", "carol"], 100_00).await;
     let payment: PaymentClient = house.caller.client();
 
     // The money moves.
     let transfer = order("t-1", "alice", "bob", "12.50");
     let receipt = until(|| async { payment.transfer(transfer.clone()).await.ok() }).await;
-    assert_eq!((house.balance("alice").await, house.balance("bob").await), ((87_50, 0), (112_50, 0)));
+    assert_eq!((balance(&house.caller, "alice").await, balance(&house.caller, "bob").await), ((87_50, 0), (112_50, 0)));
 
     // The same order again repeats its outcome; another under its id is refused.
     assert_eq!(payment.transfer(transfer.clone()).await.unwrap(), receipt);
@@ -34,7 +34,7 @@ async fn a_transfer_moves_money_once_and_is_notified_traced_and_reconciled() {
         let fault = payment.transfer(order(id, debtor, creditor, amount)).await.unwrap_err();
         assert_eq!(fault.refusal(), Some(&reason), "{id}: {fault}");
     }
-    assert_eq!(house.balance("alice").await, (87_50, 0));
+    assert_eq!(balance(&house.caller, "alice").await, (87_50, 0));
 
     // One notification, found by the transaction's reference.
     let notify: NotifyClient = house.caller.client();

@@ -90,8 +90,9 @@ impl Context {
     /// The same context with a deadline `timeout` from now, or its own where that is sooner.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
-        let candidate = Instant::now() + timeout;
-        self.deadline = Some(self.deadline.map_or(candidate, |deadline| deadline.min(candidate)));
+        // A time too far off to be told is no deadline; peers and callers may ask for any.
+        let candidate = Instant::now().checked_add(timeout);
+        self.deadline = self.deadline.into_iter().chain(candidate).min();
         self
     }
 
@@ -118,5 +119,12 @@ mod tests {
         assert_eq!(context.remaining(), Some(Duration::from_secs(3)));
         tokio::time::advance(Duration::from_secs(4)).await;
         assert!(context.is_expired());
+    }
+
+    #[test]
+    fn a_timeout_beyond_all_time_is_no_deadline() {
+        let context = Context::root("a").with_timeout(Duration::MAX);
+        assert_eq!(context.deadline, None);
+        assert!(context.with_timeout(Duration::from_secs(3)).with_timeout(Duration::MAX).deadline.is_some());
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde::Serialize;
 
+use crate::faults::Fault;
 use crate::history::Violation;
 use crate::run::SeedReport;
 
@@ -119,6 +120,14 @@ impl Campaign {
 }
 
 impl Summary {
+    /// Classes of faults that never took effect and `states` that were never reached: what these seeds did not test.
+    #[must_use]
+    pub fn missing(&self, states: &[&'static str]) -> Vec<&'static str> {
+        let faults = Fault::ALL.into_iter().map(Fault::name).filter(|name| !self.faults.contains_key(*name));
+        let states = states.iter().copied().filter(|name| !self.states.contains_key(*name));
+        faults.chain(states).collect()
+    }
+
     fn add(&mut self, report: SeedReport, elapsed: Duration) {
         self.seeds += 1;
         self.violations += u64::try_from(report.violations.len()).unwrap_or(u64::MAX);

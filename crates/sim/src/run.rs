@@ -28,6 +28,11 @@ const STACK_BYTES: usize = 16 * 1024 * 1024;
 pub trait Workload: Send + Sync + 'static {
     /// Adds nodes to `world`. What the checks need to see is shared with the returned value.
     fn build(&self, world: &World) -> Box<dyn Checks>;
+
+    /// The end states that many seeds together must reach, or they test less than they are meant to. Default: none.
+    fn reaches(&self) -> &'static [&'static str] {
+        &[]
+    }
 }
 
 /// What must hold when a seed is over.

@@ -22,8 +22,12 @@ const UPSERT: &str = "INSERT INTO settee_fence (xid, branch, service, state, cla
 const SET: &str = "UPDATE settee_fence SET state = ?, saved = coalesce(?, saved), updated_at_ms = ? WHERE xid = ? AND branch = ?";
 
 const OVERDUE: &str = "SELECT xid, branch FROM settee_fence
-    WHERE service = ? AND state = ? AND deadline_ms < ? AND (xid, branch) > (?, ?)
+    WHERE service = ? AND state = ? AND (deadline_ms < ? OR updated_at_ms > ?) AND (xid, branch) > (?, ?)
     ORDER BY xid, branch LIMIT ?";
+
+/// A row that seems to be written so far in the future was written by a clock that has been set back since: its deadline means
+/// nothing, and would keep what the try holds for as long as the clock was wrong. Far above the steps of a clock that is kept.
+const CLOCK_SET_BACK_MS: i64 = 5_000;
 
 impl LocalStore for Database<Sqlite> {
     type Tx = Tx<Sqlite>;
@@ -41,6 +45,7 @@ impl LocalStore for Database<Sqlite> {
             .bind(page.service)
             .bind(State::Tried.number())
             .bind(page.deadline_before.millis())
+            .bind(env::wall_clock().millis().saturating_add(CLOCK_SET_BACK_MS))
             .bind(after_xid)
             .bind(after_branch)
             .bind(i64::try_from(page.limit).unwrap_or(i64::MAX))

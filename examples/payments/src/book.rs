@@ -1,6 +1,9 @@
 //! The payment service's own memory: which order was tried under which transaction, and how it ended.
 
-use settee::{Error, Reply};
+use std::time::Duration;
+
+use settee::error::codes;
+use settee::{Error, ErrorKind, Reply};
 use settee_sqlx::Database;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, query};
@@ -15,9 +18,12 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS orders (
     ) WITHOUT ROWID";
 const FIND: &str = "SELECT content, xid, outcome FROM orders WHERE id = ?1";
 const TRIED: &str = "INSERT INTO orders (id, content, xid) VALUES (?1, ?2, ?3)
-    ON CONFLICT (id) DO UPDATE SET xid = excluded.xid WHERE outcome IS NULL";
+    ON CONFLICT (id) DO UPDATE SET xid = excluded.xid WHERE outcome IS NULL AND xid IS ?4 AND content = excluded.content";
 const ENDED: &str = "INSERT INTO orders (id, content, xid, outcome) VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT (id) DO UPDATE SET xid = excluded.xid, outcome = excluded.outcome WHERE outcome IS NULL";
+
+/// When to ask again for the outcome of an order that another process makes: about as long as one takes.
+const WHILE_MADE: Duration = Duration::from_millis(20);
 
 /// The outcome of a transfer that was made.
 const SETTLED: &str = "settled";
@@ -56,10 +62,14 @@ impl Book {
         Ok(row.map_or(Ok(Entry::New), |row| read(&row, order).map_err(Error::internal))?)
     }
 
-    /// Writes down that `xid` is about to be tried; durable when it returns.
-    pub(crate) async fn tried(&self, order: &Transfer, xid: &str) -> Reply<()> {
+    /// Writes down that `xid` is about to be tried, and no longer the one `before`; durable when it returns. Fails when the book
+    /// says something else by now: two transactions of one order must never be tried side by side.
+    pub(crate) async fn tried(&self, order: &Transfer, xid: &str, before: Option<&str>) -> Reply<()> {
         let mut tx = self.database.begin().await?;
-        query(TRIED).bind(&order.id).bind(content(order)).bind(xid).execute(&mut tx).await?;
+        let written = query(TRIED).bind(&order.id).bind(content(order)).bind(xid).bind(before).execute(&mut tx).await?;
+        if written.rows_affected() != 1 {
+            return Err(being_made(order).into());
+        }
         Ok(tx.commit().await?)
     }
 
@@ -73,6 +83,11 @@ impl Book {
         query(ENDED).bind(&order.id).bind(content(order)).bind(xid).bind(outcome).execute(&mut tx).await?;
         Ok(tx.commit().await?)
     }
+}
+
+fn being_made(order: &Transfer) -> Error {
+    let message = format!("make order {}: another process makes it", order.id);
+    Error::new(ErrorKind::Limited, codes::CONCURRENCY_LIMITED, message).with_retry_after(WHILE_MADE)
 }
 
 fn read(row: &SqliteRow, order: &Transfer) -> Result<Entry, Box<dyn std::error::Error + Send + Sync>> {

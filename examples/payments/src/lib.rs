@@ -16,3 +16,4 @@ mod ledger;
 pub mod money;
 pub mod notify;
 pub mod payment;
+mod turns;

@@ -12,6 +12,7 @@ use settee_sqlx::{Database, DatabaseOptions};
 use crate::api::{Account, AccountClient, CreditClient, DebitClient, Payment, PaymentServer, Receipt, Refusal, Transfer};
 use crate::book::{Book, Entry};
 use crate::money::{Currency, Decimal};
+use crate::turns::Turns;
 
 /// How long a transfer may take before it is aborted.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,6 +29,7 @@ pub struct Config {
 #[derive(Clone, Debug)]
 struct Payments {
     book: Book,
+    turns: Turns,
     transactions: Transactions,
     account: AccountClient,
     debit: DebitClient,
@@ -41,6 +43,7 @@ struct Payments {
 pub async fn service(app: App, config: &Config, options: DatabaseOptions) -> Reply<App> {
     let payments = Payments {
         book: Book::open(Database::open(&config.database, options).await?).await?,
+        turns: Turns::default(),
         transactions: app.transactions(),
         account: app.client(),
         debit: app.client(),
@@ -51,13 +54,16 @@ pub async fn service(app: App, config: &Config, options: DatabaseOptions) -> Rep
 
 impl Payment for Payments {
     async fn transfer(&self, order: Transfer) -> Reply<Receipt, Refusal> {
-        match self.outcome(&order).await.map_err(Error::from)? {
+        // The same order again, while it is being made, waits for its outcome.
+        let _turn = self.turns.wait(&order.id).await;
+        let tried_before = match self.outcome(&order).await.map_err(Error::from)? {
             Entry::Settled(xid) => return Ok(receipt(&order, xid)),
             Entry::Refused(refusal) => return Err(refuse(refusal)),
             Entry::OtherContent => return Err(refuse(Refusal::DuplicateId)),
-            Entry::New | Entry::Tried(_) => {}
-        }
-        match self.make(&order).await {
+            Entry::Tried(xid) => Some(xid),
+            Entry::New => None,
+        };
+        match self.make(&order, tried_before.as_deref()).await {
             Ok(xid) => {
                 self.book.ended(&order, Some(&xid), Ok(())).await.map_err(Error::from)?;
                 Ok(receipt(&order, xid))
@@ -73,7 +79,9 @@ impl Payment for Payments {
     async fn known(&self, orders: Vec<Transfer>) -> Reply<Vec<bool>> {
         let mut known = Vec::with_capacity(orders.len());
         for order in &orders {
-            known.push(matches!(self.outcome(order).await?, Entry::Settled(_) | Entry::Refused(_)));
+            // One that is being made has no outcome yet, and must not be aborted for the question.
+            let turn = self.turns.try_take(&order.id);
+            known.push(turn.is_some() && matches!(self.outcome(order).await?, Entry::Settled(_) | Entry::Refused(_)));
         }
         Ok(known)
     }
@@ -81,7 +89,7 @@ impl Payment for Payments {
 
 impl Payments {
     /// What became of the order so far. A transaction that nobody wrote down the end of is brought to its end first: it may
-    /// have committed, and what it held must be free again before the order is tried anew.
+    /// have committed, and what it held must be free again before the order is tried anew. Ask only in the order's turn.
     async fn outcome(&self, order: &Transfer) -> Reply<Entry> {
         let entry = self.book.find(order).await?;
         let Entry::Tried(text) = &entry else { return Ok(entry) };
@@ -91,7 +99,7 @@ impl Payments {
                 self.book.ended(order, Some(text), Ok(())).await?;
                 Ok(Entry::Settled(text.clone()))
             }
-            Decision::Abort => Ok(Entry::New),
+            Decision::Abort => Ok(entry),
         }
     }
 
@@ -101,19 +109,17 @@ impl Payments {
     }
 
     /// One transaction over both ledgers. It is answered when phase two has ended everywhere, so that the next order sees the
-    /// money where it belongs now, and none that a refused one still holds.
-    async fn make(&self, order: &Transfer) -> Reply<String, Refusal> {
+    /// money where it belongs now, and none that a refused one still holds. The one that was `tried_before` has been aborted.
+    async fn make(&self, order: &Transfer, tried_before: Option<&str>) -> Reply<String, Refusal> {
         let minor = amount(order)?;
         if order.debtor == order.creditor {
             return self.refuse_same_account(order).await;
         }
         let transfer = self.transactions.begin("transfer", TIMEOUT).with_reference(&order.id);
         let xid = transfer.xid().await?;
-        self.book.tried(order, &xid.to_string()).await.map_err(Error::from)?;
-        let (debited, credited) = tokio::join!(
-            transfer.attempt(&self.debit, order.debit(minor)),
-            transfer.attempt(&self.credit, order.credit(minor)),
-        );
+        self.book.tried(order, &xid.to_string(), tried_before).await.map_err(Error::from)?;
+        let (debited, credited) =
+            tokio::join!(transfer.attempt(&self.debit, order.debit(minor)), transfer.attempt(&self.credit, order.credit(minor)),);
         let tried = first_refusal(debited.err(), credited.err());
         if tried.is_ok() {
             transfer.commit().await?;
@@ -136,7 +142,9 @@ fn first_refusal(debit: Option<Fault<Refusal>>, credit: Option<Fault<Refusal>>) 
     match (debit, credit) {
         (None, None) => Ok(()),
         (Some(Fault::Failed(error)), _) | (_, Some(Fault::Failed(error))) => Err(Fault::Failed(error)),
-        (Some(Fault::Refused(one)), Some(Fault::Refused(other))) => Err(refuse(if other.rank() < one.rank() { other } else { one })),
+        (Some(Fault::Refused(one)), Some(Fault::Refused(other))) => {
+            Err(refuse(if other.rank() < one.rank() { other } else { one }))
+        }
         (Some(only), None) | (None, Some(only)) => Err(only),
     }
 }

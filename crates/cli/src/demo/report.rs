@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
+use settee::txn::TransactionStats;
 
 use super::chaos::Strike;
 use super::driver::Outcomes;
 use super::ledgers::{Sums, as_decimals};
-use super::settle::Settled;
+use super::settle::{Settled, SlowestTrace};
 
 /// The whole report.
 #[derive(Debug, Serialize)]
@@ -121,8 +122,6 @@ impl Report {
         let reconciled = is_conserved(&settled);
         let seconds = outcomes.took.as_secs_f64();
         let with_outcome = (outcomes.accepted.len() as u64 + outcomes.rejected()) as f64;
-        let stats = settled.transactions;
-        let trace = settled.trace;
         Self {
             transfers: Transfers {
                 read,
@@ -133,12 +132,7 @@ impl Report {
                 by_reason: outcomes.by_reason,
             },
             money: Money { conserved: reconciled && before == after, before: as_decimals(&before), after: as_decimals(&after) },
-            transactions: Transactions {
-                committed: stats.map(|stats| stats.committed),
-                aborted: stats.map(|stats| stats.aborted),
-                parked: stats.map(|stats| stats.parked),
-                open: stats.map(|stats| stats.open),
-            },
+            transactions: Transactions::of(settled.transactions),
             messages: Messages {
                 sent: settled.sent,
                 applied: settled.applied,
@@ -147,11 +141,7 @@ impl Report {
             },
             job: Job { runs: settled.runs, reconciled },
             flow: Flow { limited: outcomes.limited },
-            trace: Trace {
-                slowest_trace_id: trace.as_ref().map(|trace| trace.id.clone()),
-                spans: trace.as_ref().map(|trace| trace.spans),
-                processes: trace.as_ref().map(|trace| trace.processes),
-            },
+            trace: Trace::of(settled.trace),
             chaos: strikes,
             throughput_per_s: rounded(with_outcome / seconds.max(f64::MIN_POSITIVE)),
             latency_ms: Latency { p50: quantile(&outcomes.latency, 0.5), p99: quantile(&outcomes.latency, 0.99) },
@@ -182,6 +172,24 @@ impl Report {
             ),
         ];
         every.into_iter().flatten().collect()
+    }
+}
+
+impl Transactions {
+    fn of(stats: Option<TransactionStats>) -> Self {
+        Self {
+            committed: stats.map(|stats| stats.committed),
+            aborted: stats.map(|stats| stats.aborted),
+            parked: stats.map(|stats| stats.parked),
+            open: stats.map(|stats| stats.open),
+        }
+    }
+}
+
+impl Trace {
+    fn of(slowest: Option<SlowestTrace>) -> Self {
+        let (spans, processes) = (slowest.as_ref().map(|trace| trace.spans), slowest.as_ref().map(|trace| trace.processes));
+        Self { slowest_trace_id: slowest.map(|trace| trace.id), spans, processes }
     }
 }
 

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use settee::txn::TransactionStats;
 use settee_payments::account::Proof;
 use settee_payments::api::Total;
 
 use super::*;
-use crate::demo::settle::SlowestTrace;
 
 fn total(minor: i64, opened_minor: i64) -> Total {
     Total { currency: "EUR".into(), minor, frozen_minor: 0, opened_minor }

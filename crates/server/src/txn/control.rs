@@ -8,7 +8,7 @@ use settee::txn::{
     TransactionStats, TransactionView, XidRange,
 };
 use settee_core::error::{ErrorKind, codes};
-use settee_core::id::{SHARDS, ShardId, Xid};
+use settee_core::id::{BranchId, SHARDS, ShardId, Xid};
 use settee_core::shard::LANES;
 use settee_core::txn::{self, Answer, Event, Transaction};
 use settee_core::{Context, Error, env};
@@ -59,15 +59,7 @@ impl TransactionControl for Coordinator {
 
     async fn inquire(&self, request: Inquire) -> Reply<Inquiry> {
         let Inquire { xid, branch } = request;
-        let read = |transaction: &Transaction, answer| match answer {
-            Some(Answer::Decided(decision, cause)) => {
-                let register = transaction.decision();
-                let verdict = branch.as_ref().and_then(|branch| register.map(|register| register.verdict_for(branch)));
-                Inquiry::Decided(Decided { decision: verdict.unwrap_or(decision), cause })
-            }
-            Some(Answer::Undecided) => Inquiry::Undecided,
-            _ => Inquiry::Parked,
-        };
+        let read = |transaction: &Transaction, answer| inquiry(transaction, branch.as_ref(), answer);
         Ok(self.inner().deliver(xid, Event::Inquired, read).await?)
     }
 
@@ -76,7 +68,12 @@ impl TransactionControl for Coordinator {
         if let Some(wait) = wait {
             let _gone_with_the_ownership = wait.await;
         }
-        self.inquire(Inquire { xid, branch: None }).await
+        let read = |transaction: &Transaction, answer| match transaction.state() {
+            // Decided perhaps, and not carried out: whoever waits for the end must not take the one for the other.
+            state if state.is_parked() => Inquiry::Parked,
+            _ => inquiry(transaction, None, answer),
+        };
+        Ok(self.inner().deliver(xid, Event::Inquired, read).await?)
     }
 
     async fn show(&self, xid: Xid) -> Reply<TransactionView> {
@@ -122,6 +119,18 @@ impl TransactionControl for Coordinator {
         tracing::warn!(%xid, user, evidence, ?decision, "an operator closes a transaction");
         let event = Event::OperatorClose(txn::Close { user, evidence, decision });
         Ok(self.inner().deliver(xid, event, |_, _| ()).await?)
+    }
+}
+
+fn inquiry(transaction: &Transaction, branch: Option<&BranchId>, answer: Option<Answer>) -> Inquiry {
+    match answer {
+        Some(Answer::Decided(decision, cause)) => {
+            let register = transaction.decision();
+            let verdict = branch.and_then(|branch| register.map(|register| register.verdict_for(branch)));
+            Inquiry::Decided(Decided { decision: verdict.unwrap_or(decision), cause })
+        }
+        Some(Answer::Undecided) => Inquiry::Undecided,
+        _ => Inquiry::Parked,
     }
 }
 

@@ -4,8 +4,10 @@
 //! method is declared idempotent (`core::rpc::retry`).
 
 mod endpoint;
+mod known;
+#[cfg(test)]
+mod channel_test;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,6 +26,7 @@ use settee_core::{Certainty, Context, Error, Instant, env};
 use tokio::sync::watch;
 
 use self::endpoint::Endpoint;
+use self::known::{Endpoints, Known, KnownList};
 use super::discovery::Discovery;
 use super::expand;
 use super::link::{Outgoing, Received};
@@ -44,7 +47,7 @@ struct Pool {
     discovery: Arc<dyn Discovery>,
     tracer: Tracer,
     flow: Flow,
-    endpoints: Mutex<BTreeMap<SocketAddr, Arc<Endpoint>>>,
+    endpoints: Endpoints,
 }
 
 /// A way to the instances of one service. Cheap to clone; clones share the retry budget.
@@ -55,6 +58,7 @@ struct Inner {
     service: Arc<str>,
     pool: Arc<Pool>,
     instances: watch::Receiver<Arc<InstanceList>>,
+    known: KnownList,
     balancer: Box<dyn Balancer>,
     budget: Mutex<RetryBudget>,
 }
@@ -91,7 +95,7 @@ impl Channels {
     /// Channels to what `discovery` knows, whose calls pass the client rules of `flow` first.
     #[must_use]
     pub fn with_flow(discovery: Arc<dyn Discovery>, tracer: Tracer, flow: Flow) -> Self {
-        Self(Arc::new(Pool { discovery, tracer, flow, endpoints: Mutex::default() }))
+        Self(Arc::new(Pool { discovery, tracer, flow, endpoints: Endpoints::default() }))
     }
 
     /// A channel to the instances of `service`.
@@ -101,6 +105,7 @@ impl Channels {
             service: service.into(),
             pool: self.0.clone(),
             instances: self.0.discovery.instances(service),
+            known: KnownList::default(),
             balancer: Box::new(PowerOfTwoChoices),
             budget: Mutex::new(RetryBudget::new(Instant::now())),
         }))
@@ -114,7 +119,7 @@ impl Channels {
 
     /// Closes every connection: calls that are under way end with an unknown outcome.
     pub fn close(&self) {
-        for endpoint in std::mem::take(&mut *self.0.endpoints.lock()).into_values() {
+        for endpoint in self.0.endpoints.held() {
             endpoint.close();
         }
     }
@@ -122,19 +127,13 @@ impl Channels {
 
 impl fmt::Debug for Channels {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_set().entries(self.0.endpoints.lock().keys()).finish()
+        out.debug_set().entries(self.0.endpoints.held().iter().map(|endpoint| endpoint.address())).finish()
     }
 }
 
 impl fmt::Debug for Channel {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Channel({})", self.0.service)
-    }
-}
-
-impl Pool {
-    fn endpoint(&self, address: SocketAddr) -> Arc<Endpoint> {
-        self.endpoints.lock().entry(address).or_insert_with(|| Arc::new(Endpoint::new(address))).clone()
     }
 }
 
@@ -260,18 +259,19 @@ impl Call<'_> {
         }
     }
 
-    /// The instance for the next try: one that holds the key, not one that just failed while another is left.
+    /// The instance for the next try: one that holds the key; while others are left, not one that just failed, nor one that
+    /// could not be connected to a moment ago.
     fn choose(&self, channel: &Inner, failed_at: &[SocketAddr]) -> Result<Arc<Endpoint>, Error> {
         let list = channel.instances.borrow().clone();
-        let fits = |instance: &&Arc<Instance>| self.fits(instance);
-        let all: Vec<_> = list.instances.iter().filter(fits).map(|instance| (instance.weight, instance.address)).collect();
-        let fresh: Vec<_> = all.iter().copied().filter(|(_, address)| !failed_at.contains(address)).collect();
-        let chosen_from = if fresh.is_empty() { all } else { fresh };
-        let endpoints: Vec<_> = chosen_from.iter().map(|(_, address)| channel.pool.endpoint(*address)).collect();
-        let candidates: Vec<_> =
-            endpoints.iter().zip(&chosen_from).map(|(endpoint, (weight, _))| endpoint.candidate(*weight)).collect();
+        let known = channel.known.of(&list, &channel.pool.endpoints);
+        let now = Instant::now();
+        let fits: Vec<_> = known.iter().filter(|known| self.fits(&known.instance)).collect();
+        let fresh = narrowed(&fits, |known| !failed_at.contains(&known.instance.address));
+        let chosen_from = narrowed(&fresh, |known| !known.endpoint.is_avoided(now));
+        let candidates: Vec<_> = chosen_from.iter().map(|known| known.endpoint.candidate(known.instance.weight)).collect();
         let pick = channel.balancer.pick(&candidates, &mut env::random_below);
-        pick.and_then(|index| endpoints.get(index).cloned()).ok_or_else(|| self.nobody(channel, &list))
+        let picked = pick.and_then(|index| chosen_from.get(index)).map(|known| known.endpoint.clone());
+        picked.ok_or_else(|| self.nobody(channel, &list))
     }
 
     fn fits(&self, instance: &Instance) -> bool {
@@ -297,6 +297,12 @@ impl Call<'_> {
     }
 }
 
+/// Those of `from` that are wanted; all of them if none is.
+fn narrowed<'a>(from: &[&'a Known], wanted: impl Fn(&Known) -> bool) -> Vec<&'a Known> {
+    let left: Vec<_> = from.iter().copied().filter(|known| wanted(known)).collect();
+    if left.is_empty() { from.to_vec() } else { left }
+}
+
 fn describe(instance: &Instance) -> String {
     match instance.share {
         Some(share) => format!("{} (share {share})", instance.address),
@@ -312,7 +318,8 @@ fn value<T: DeserializeOwned, R: Refusal>(received: Received) -> Reply<T, R> {
             ErrorKind::Internal,
             codes::BAD_REPLY,
             "read the answer: it is a stream, a value was expected",
-        ))),
+        )
+        .with_certainty(Certainty::Done))),
     }
 }
 
@@ -322,5 +329,5 @@ fn expired(service: &str, method: &str) -> Error {
 
 fn no_stream(service: &str, method: &MethodDescriptor) -> Error {
     let message = format!("call {service}.{}: the answer is a value, a stream was expected", method.name);
-    Error::new(ErrorKind::Internal, codes::BAD_REPLY, message)
+    Error::new(ErrorKind::Internal, codes::BAD_REPLY, message).with_certainty(Certainty::Done)
 }

@@ -116,6 +116,21 @@ impl From<&Error> for Failure {
     }
 }
 
+/// Bytes of a failure's message that cross the wire: enough for any explanation, and never too much for a frame.
+const MESSAGE_BYTES: usize = 16 << 10;
+
+/// Bytes of a failure's code that cross the wire: ours have seven.
+const CODE_BYTES: usize = 128;
+
+impl Failure {
+    /// The same failure, its texts cut to what fits every frame.
+    pub(crate) fn shortened(mut self) -> Self {
+        self.message.truncate(self.message.floor_char_boundary(MESSAGE_BYTES));
+        self.code.truncate(self.code.floor_char_boundary(CODE_BYTES));
+        self
+    }
+}
+
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         let error = Self::new(failure.kind, Code::received(failure.code), failure.message).with_certainty(failure.certainty);

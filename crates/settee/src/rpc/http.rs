@@ -31,6 +31,9 @@ const HEADER_BYTES: usize = 64 << 10;
 /// Bytes of a request's body at most: the limit of a Bolt frame.
 const BODY_BYTES: usize = 4 << 20;
 
+/// How long the body of a request may take: who sends it byte by byte must not hold a place for ever.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Pages that a process shows at `GET`, such as `/health/live`.
 pub trait HttpPages: Send + Sync + 'static {
     /// The page at `path` (which includes the query, if any); `None` if there is none.
@@ -55,22 +58,39 @@ pub struct HttpAnswer {
     pub body: Bytes,
 }
 
+/// When connections end although their clients would go on.
+pub(super) struct Stop {
+    pub(super) stopping: Shutdown,
+    /// How long the request under way may take then.
+    pub(super) drain: Duration,
+}
+
+/// Ends the session with its connection, also when a page panics.
+struct CloseOnDrop(Session);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 struct Serving {
     services: Arc<Services>,
     pages: Arc<dyn HttpPages>,
     session: Session,
 }
 
-/// Serves one connection until it closes, or until `stopping` and the request under way has been answered.
+/// Serves one connection until it closes, or until the stop and the request under way has been answered.
 pub(super) async fn serve(
     connection: impl Io + 'static,
     peer: SocketAddr,
     services: Arc<Services>,
     pages: Arc<dyn HttpPages>,
-    stopping: Shutdown,
+    stop: Stop,
 ) {
     let session = Session::open(Some(peer));
-    let serving = Arc::new(Serving { services, pages, session: session.clone() });
+    let _close = CloseOnDrop(session.clone());
+    let serving = Arc::new(Serving { services, pages, session });
     let service = service_fn(move |request| {
         let serving = serving.clone();
         async move { Ok::<_, std::convert::Infallible>(serving.answer(request).await) }
@@ -81,15 +101,14 @@ pub(super) async fn serve(
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = stopping.requested() => {
+        () = stop.stopping.requested() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::time::timeout(stop.drain, connection).await.unwrap_or(Ok(()))
         }
     };
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "an HTTP connection broke");
     }
-    session.close();
 }
 
 impl Serving {
@@ -140,7 +159,8 @@ async fn read_body(request: Request<body::Incoming>) -> Result<Bytes, Error> {
     if request.body().size_hint().lower() > BODY_BYTES as u64 {
         return Err(too_large());
     }
-    match Limited::new(request.into_body(), BODY_BYTES).collect().await {
+    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(request.into_body(), BODY_BYTES).collect()).await;
+    match collected.unwrap_or_else(|_| Err("it takes too long".into())) {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
         Err(error) => Err(wrong(&format!("read a request body: {error}"))),

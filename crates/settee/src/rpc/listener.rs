@@ -128,13 +128,22 @@ async fn accept(mut listener: env::Listener, serving: Arc<Serving>, config: Serv
 }
 
 async fn connection_task(connection: env::Connection, peer: SocketAddr, serving: Arc<Serving>, handshake: Duration) {
-    let Ok(Ok((protocol, connection))) = tokio::time::timeout(handshake, sniff(connection)).await else { return };
+    let sniffed = tokio::select! {
+        // First, because a call that was sent before the stop is still served.
+        biased;
+        sniffed = tokio::time::timeout(handshake, sniff(connection)) => sniffed,
+        () = serving.stopping.requested() => return,
+    };
+    let Ok(Ok((protocol, connection))) = sniffed else { return };
     match protocol {
         Protocol::Bolt => {
             let limits = link::ServeLimits { calls: serving.calls, drain: serving.drain };
             link::serve(connection, peer, serving.services.clone(), limits, serving.stopping.clone()).await;
         }
-        Protocol::Http => http::serve(connection, peer, serving.services.clone(), serving.pages.clone(), serving.stopping.clone()).await,
+        Protocol::Http => {
+            let stop = http::Stop { stopping: serving.stopping.clone(), drain: serving.drain };
+            http::serve(connection, peer, serving.services.clone(), serving.pages.clone(), stop).await;
+        }
         Protocol::Unknown(byte) => tracing::debug!(%peer, byte, "close a connection: neither Bolt nor HTTP/1"),
     }
 }

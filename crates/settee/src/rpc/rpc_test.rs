@@ -60,6 +60,7 @@ impl Till for Drawer {
     }
 
     async fn hang(&self) -> Reply<()> {
+        self.notes.fetch_add(1, Ordering::Relaxed);
         std::future::pending().await
     }
 
@@ -158,6 +159,36 @@ async fn a_drain_serves_what_was_under_way() {
 }
 
 #[tokio::test]
+async fn a_drain_waits_neither_for_readers_of_streams_nor_for_those_who_say_nothing() {
+    let (listening, _) = serving().await;
+    let till: TillClient = channels(&listening).client();
+    let _silent = settee_core::env::connect(listening.address()).await.unwrap();
+    let mut updates = till.count(u64::MAX).await.unwrap();
+    updates.next().await.unwrap().unwrap();
+    let drained = tokio::time::timeout(Duration::from_secs(4), listening.drain());
+    let reader = async { while let Some(Ok(_)) = updates.next().await {} };
+    let (drained, ()) = tokio::join!(drained, reader);
+    drained.expect("a drain with nothing but streams takes no time");
+}
+
+#[tokio::test]
+async fn a_drain_closes_http_connections_whose_requests_do_not_end() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let drawer = Arc::new(Drawer::default());
+    let services = Arc::new(Services::new().with(TillServer::shared(drawer.clone())));
+    let config = ServerConfig { drain: Duration::from_millis(50), ..ServerConfig::default() };
+    let listening = Listening::start("127.0.0.1:0".parse().unwrap(), services, Arc::new(()), config).await.unwrap();
+    let mut connection = settee_core::env::connect(listening.address()).await.unwrap();
+    connection.write_all(b"POST /rpc/test.Till/hang HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    while drawer.notes.load(Ordering::Relaxed) == 0 {
+        tokio::task::yield_now().await;
+    }
+    listening.drain().await;
+    let closed = tokio::time::timeout(Duration::from_secs(4), connection.read_to_end(&mut Vec::new())).await;
+    closed.expect("closed").unwrap();
+}
+
+#[tokio::test]
 async fn an_unknown_method_names_those_that_exist() {
     let (listening, _) = serving().await;
     let channel = channels(&listening).channel("test.Till");
@@ -166,6 +197,15 @@ async fn an_unknown_method_names_those_that_exist() {
     let error = Error::from(fault);
     assert_eq!(error.code().as_str(), codes::NO_METHOD.as_str());
     assert!(error.message().contains("double"), "{error}");
+}
+
+#[tokio::test]
+async fn a_oneway_call_is_made_and_nothing_is_waited_for() {
+    let (listening, drawer) = serving().await;
+    let till: TillClient = channels(&listening).client();
+    till.note().await.unwrap();
+    till.double(1).await.unwrap();
+    assert_eq!(drawer.notes.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]

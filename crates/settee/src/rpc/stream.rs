@@ -114,12 +114,24 @@ impl StreamReader {
     }
 }
 
-impl Drop for StreamReader {
-    fn drop(&mut self) {
-        if !self.ended {
+impl StreamReader {
+    /// Ends the stream from here; its sender is told.
+    pub(crate) fn cancel(&mut self) {
+        if !std::mem::replace(&mut self.ended, true) {
             self.link.cancel_stream(self.id);
         }
     }
+}
+
+impl Drop for StreamReader {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
+
+/// The sender's process stops.
+pub(crate) fn stopped() -> Error {
+    Error::new(ErrorKind::Unavailable, codes::DRAINING, "read a stream: its server stops, subscribe again").unknown()
 }
 
 /// The stream broke with its connection.

@@ -75,7 +75,12 @@ impl<T> Updates<T> {
             Source::Channel(receiver) => receiver.poll_recv(context),
             Source::Decoded(reader, decode) => {
                 let decode = *decode;
-                reader.poll_next(context).map(|item| item.map(|item| item.and_then(|bytes| decode(&bytes))))
+                let item = std::task::ready!(reader.poll_next(context)).map(|item| item.and_then(|bytes| decode(&bytes)));
+                // An update that cannot be read leaves a gap: a stream with a gap has ended.
+                if matches!(item, Some(Err(_))) {
+                    reader.cancel();
+                }
+                Poll::Ready(item)
             }
         }
     }

@@ -29,8 +29,8 @@ pub trait TransactionControl {
     #[rpc(idempotent)]
     async fn inquire(&self, request: Inquire) -> Reply<Inquiry>;
 
-    /// As [`inquire`](Self::inquire), but answers when phase two has ended everywhere, or when it cannot end by itself. Waits as
-    /// long as the caller's deadline allows.
+    /// As [`inquire`](Self::inquire), but answers when phase two has ended everywhere, or [`Inquiry::Parked`] when it cannot end by
+    /// itself. Waits as long as the caller's deadline allows.
     #[rpc(idempotent)]
     async fn ended(&self, xid: Xid) -> Reply<Inquiry>;
 
@@ -128,7 +128,8 @@ pub enum Inquiry {
     Undecided,
     /// For ever.
     Decided(Decided),
-    /// It may have been decided and forgotten; an operator must say.
+    /// It may have been decided and forgotten; an operator must say. Of [`ended`](TransactionControl::ended) also: it was decided
+    /// and cannot be carried out; an operator must end it.
     Parked,
 }
 

@@ -1,7 +1,7 @@
 //! What the databases of the services hold, read behind their backs: all of it at one instant of virtual time.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use futures::executor::block_on;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -45,28 +45,55 @@ pub(super) struct Ledger {
     pub(super) open_fences: Vec<(String, String)>,
 }
 
-/// Reads a ledger, if its tables are there.
-pub(super) fn ledger(path: &Path) -> Result<Ledger, Error> {
-    reading(path, async |connection| {
-        let rows: Vec<(String, String, i64, i64, i64, i64)> = query_as(ACCOUNTS).fetch_all(&mut *connection).await?;
-        let accounts = rows.into_iter().map(|(account, currency, balance, frozen, opened, entered)| AccountRow {
-            account,
-            currency,
-            balance,
-            frozen,
-            opened,
-            entered,
-        });
-        let accounts = accounts.collect();
-        let mut entries = BTreeMap::<String, Vec<Entry>>::new();
-        let rows: Vec<(String, String, i64)> = query_as(ENTRIES).fetch_all(&mut *connection).await?;
-        for (transfer, account, minor) in rows {
-            entries.entry(transfer).or_default().push(Entry { account, minor });
-        }
-        let outbox = query_as(OUTBOX).fetch_all(&mut *connection).await?;
-        let open_fences = query_as(OPEN_FENCES).fetch_all(&mut *connection).await?;
-        Ok(Ledger { accounts, entries, outbox, open_fences })
-    })
+/// Reads one database again and again through one connection.
+pub(super) struct Reader {
+    path: PathBuf,
+    connection: Option<SqliteConnection>,
+}
+
+impl Reader {
+    pub(super) fn of(path: PathBuf) -> Self {
+        Self { path, connection: None }
+    }
+
+    /// Reads a ledger, if its tables are there.
+    pub(super) fn ledger(&mut self) -> Result<Ledger, Error> {
+        self.reading(read_ledger)
+    }
+
+    fn reading<T>(&mut self, read: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, Error>) -> Result<T, Error> {
+        block_on(async {
+            let connection = match self.connection.take() {
+                Some(open) => self.connection.insert(open),
+                None => self.connection.insert(options(&self.path).connect().await?),
+            };
+            query("BEGIN").execute(&mut *connection).await?;
+            let done = read(connection).await;
+            query("ROLLBACK").execute(&mut *connection).await?;
+            done
+        })
+    }
+}
+
+async fn read_ledger(connection: &mut SqliteConnection) -> Result<Ledger, Error> {
+    let rows: Vec<(String, String, i64, i64, i64, i64)> = query_as(ACCOUNTS).fetch_all(&mut *connection).await?;
+    let accounts = rows.into_iter().map(|(account, currency, balance, frozen, opened, entered)| AccountRow {
+        account,
+        currency,
+        balance,
+        frozen,
+        opened,
+        entered,
+    });
+    let accounts = accounts.collect();
+    let mut entries = BTreeMap::<String, Vec<Entry>>::new();
+    let rows: Vec<(String, String, i64)> = query_as(ENTRIES).fetch_all(&mut *connection).await?;
+    for (transfer, account, minor) in rows {
+        entries.entry(transfer).or_default().push(Entry { account, minor });
+    }
+    let outbox = query_as(OUTBOX).fetch_all(&mut *connection).await?;
+    let open_fences = query_as(OPEN_FENCES).fetch_all(&mut *connection).await?;
+    Ok(Ledger { accounts, entries, outbox, open_fences })
 }
 
 /// The transfers that were notified.
@@ -95,16 +122,7 @@ pub(super) fn plant(path: &Path, sql: &'static str) -> Result<(), Error> {
 }
 
 fn reading<T>(path: &Path, read: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, Error>) -> Result<T, Error> {
-    block_on(async {
-        let mut connection = options(path).connect().await?;
-        let begun = query("BEGIN").execute(&mut connection).await;
-        let done = match begun {
-            Ok(_) => read(&mut connection).await,
-            Err(error) => Err(error),
-        };
-        connection.close().await?;
-        done
-    })
+    Reader::of(path.to_owned()).reading(read)
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {

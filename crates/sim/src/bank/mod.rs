@@ -40,6 +40,38 @@ use self::stage::Stage;
 /// Between two looks at the books while the system runs.
 const AUDIT_EVERY: Duration = Duration::from_millis(500);
 
+/// What many seeds together must reach.
+const REACHES: [&str; 28] = [
+    "application refused to start",
+    "application stopped in order",
+    "dead letter",
+    "duplicate suppressed",
+    "effect repeated without an inbox",
+    "instance orphaned",
+    "letter acknowledged",
+    "letter delivered again",
+    "letter not acknowledged",
+    "log stopped",
+    "order repeated after healing",
+    "overdue try ended",
+    "relay fenced and reopened",
+    "run dispatched again",
+    "run ended unknown",
+    "run had its effect",
+    "run triggered",
+    "run's effect suppressed",
+    "server lost its store",
+    "torn tail cut",
+    "transaction aborted by its application",
+    "transaction aborted by its deadline",
+    "transaction committed",
+    "transaction presumed aborted",
+    "transfer refused",
+    "transfer settled",
+    "transfer told not done",
+    "transfer told unknown",
+];
+
 /// The bank, with a planted bug or none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bank {
@@ -69,6 +101,10 @@ impl Workload for Bank {
         client(&stage, "auditor", audit);
         Box::new(checks::Bank(stage))
     }
+
+    fn reaches(&self) -> &'static [&'static str] {
+        &REACHES
+    }
 }
 
 fn client<F>(stage: &Arc<Stage>, name: &str, program: impl Fn(Arc<Stage>, Boot) -> F + Send + Sync + 'static)
@@ -82,12 +118,16 @@ where
 
 /// The program of the auditor: looks at both ledgers at one instant, again and again.
 async fn audit(stage: Arc<Stage>, _: Boot) {
-    let paths = ["account-1", "account-2"].map(|name| stage.database(name));
+    let mut readers = ["account-1", "account-2"].map(|name| books::Reader::of(stage.database(name)));
     loop {
         tokio::time::sleep(AUDIT_EVERY).await;
-        let ledgers: Result<Vec<_>, _> = paths.iter().map(|path| books::ledger(path)).collect();
+        let ledgers: Result<Vec<_>, _> = readers.iter_mut().map(books::Reader::ledger).collect();
         // A ledger that has no tables yet, or that is being closed, is looked at the next time.
         let Ok(ledgers) = ledgers else { continue };
         checks::money::at_an_instant(&ledgers).into_iter().for_each(|violation| stage.world.violated(violation));
     }
 }
+
+#[cfg(test)]
+#[path = "bank_test.rs"]
+mod tests;

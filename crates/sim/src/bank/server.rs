@@ -34,6 +34,7 @@ pub(super) struct Starts(Mutex<Vec<Refused>>);
 #[derive(Clone, Debug)]
 pub(super) struct Refused {
     pub(super) incarnation: u32,
+    /// When it began.
     pub(super) phase: Phase,
     pub(super) kind: ErrorKind,
     pub(super) message: String,
@@ -69,13 +70,14 @@ fn needs_disk(plant: Option<Plant>) -> bool {
 }
 
 async fn serve(stage: Arc<Stage>, boot: Boot, storage: Storage) {
+    let phase = stage.world.phase();
     let started = match start(&stage, boot, storage).await {
         Ok(server) => server,
         Err(error) => {
             stage.world.reached("server refused to start");
             stage.world.record("server refused to start", &error);
-            let (incarnation, phase) = (boot.incarnation, stage.world.phase());
-            let refused = Refused { incarnation, phase, kind: error.kind(), message: error.to_string() };
+            let (incarnation, kind, message) = (boot.incarnation, error.kind(), error.to_string());
+            let refused = Refused { incarnation, phase, kind, message };
             return stage.starts.0.lock().push(refused);
         }
     };

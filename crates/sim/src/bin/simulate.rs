@@ -12,7 +12,7 @@ use settee_sim::bank::{Bank, Plant};
 use settee_sim::{Campaign, Fault, Options, SeedReport, Summary, Swarm, Violation, Workload, seed, toy};
 
 /// Simulates the system under faults, seed by seed.
-#[derive(Parser)]
+#[derive(Clone, Parser)]
 struct Arguments {
     /// How many seeds to run.
     #[arg(long, default_value_t = 100)]
@@ -29,6 +29,12 @@ struct Arguments {
     /// Arm a planted bug of the bank.
     #[arg(long, value_name = "NAME", value_parser = plant)]
     plant: Option<Plant>,
+    /// Fail also when a class of fault never took effect, or an end state of the workload was never reached.
+    #[arg(long)]
+    require_all: bool,
+    /// Run every planted bug of the bank until its checker finds it, within the given number of seeds each.
+    #[arg(long, conflicts_with_all = ["seed", "plant"])]
+    planted: bool,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -61,11 +67,39 @@ fn main() -> ExitCode {
     if arguments.report {
         return report(&arguments, &workload);
     }
+    if arguments.planted {
+        return planted(&arguments);
+    }
     let seeds = arguments.seed.map_or(arguments.from..arguments.from.saturating_add(arguments.seeds), |seed| seed..seed + 1);
     let campaign = Campaign { seeds, workers: arguments.workers, meta: arguments.meta, progress: !arguments.trace };
     let summary = campaign.run(|seed| in_a_process(&arguments, seed));
     print(&arguments, &summary);
-    if summary.violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let missing = if arguments.require_all { summary.missing(workload.reaches()) } else { Vec::new() };
+    if !missing.is_empty() {
+        eprintln!("never happened in these seeds: {}", missing.join(", "));
+    }
+    if summary.violations == 0 && missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The test of the tests: every planted bug is found by a checker that is meant to find it.
+fn planted(arguments: &Arguments) -> ExitCode {
+    let mut missed = 0;
+    for plant in Plant::ALL {
+        let armed = Arguments { plant: Some(plant), ..arguments.clone() };
+        let finds = |seed: &u64| {
+            let report = in_a_process(&armed, *seed);
+            report.violations.iter().any(|violation| plant.breaks().contains(&violation.invariant.as_str()))
+        };
+        let seeds = arguments.from..arguments.from.saturating_add(arguments.seeds);
+        match seeds.clone().find(finds) {
+            Some(seed) => println!("{plant}: found by {} at seed {seed}", plant.breaks().join(" or ")),
+            None => {
+                println!("{plant}: NOT found by {} in {} seeds", plant.breaks().join(" or "), arguments.seeds);
+                missed += 1;
+            }
+        }
+    }
+    if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn fault(name: &str) -> Result<Fault, String> {

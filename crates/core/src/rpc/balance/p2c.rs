@@ -13,13 +13,14 @@ const UNKNOWN_LATENCY_US: f64 = 1.0;
 
 impl Balancer for PowerOfTwoChoices {
     fn pick(&self, candidates: &[Candidate], random: &mut dyn FnMut(usize) -> usize) -> Option<usize> {
-        match candidates.len() {
-            0 => None,
-            1 => Some(0),
+        let switched_on: Vec<_> = (0..candidates.len()).filter(|index| candidates[*index].weight > 0).collect();
+        match switched_on.len() {
+            0 => (!candidates.is_empty()).then(|| random(candidates.len())),
+            1 => Some(switched_on[0]),
             count => {
                 let first = random(count);
                 let second = (first + 1 + random(count - 1)) % count;
-                Some(lighter(candidates, first, second))
+                Some(lighter(candidates, switched_on[first], switched_on[second]))
             }
         }
     }
@@ -52,6 +53,15 @@ mod tests {
                 let pick = PowerOfTwoChoices.pick(&[best, worse], &mut |bound| if bound == 2 { first } else { 0 });
                 assert_eq!(pick, Some(0), "{worse:?}");
             }
+        }
+    }
+
+    #[test]
+    fn two_that_are_switched_off_never_hide_one_that_is_on() {
+        let candidates = [candidate(0, 0, 1.0), candidate(0, 0, 1.0), candidate(100, 9, 900.0)];
+        for random in 0..3 {
+            assert_eq!(PowerOfTwoChoices.pick(&candidates, &mut |bound| random % bound), Some(2));
+            assert_eq!(PowerOfTwoChoices.pick(&candidates[..2], &mut |bound| random % bound), Some(random % 2), "better than none");
         }
     }
 }

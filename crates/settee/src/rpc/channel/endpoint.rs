@@ -1,6 +1,8 @@
 //! One address: its connection, opened when it is first needed, and what is known of its speed.
 
+use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use parking_lot::Mutex;
 use settee_core::error::{ErrorKind, codes};
 use settee_core::rpc::balance::Candidate;
 use settee_core::{Error, Instant, env};
+use tokio::sync::watch;
 
 use crate::rpc::link::{self, LinkHandle, Outgoing, Received};
 
@@ -17,25 +20,37 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The weight of the newest sample in the smoothed latency: about the last ten calls count.
 const SMOOTHING: f64 = 0.2;
 
-/// One address that is called.
+/// How long an address is avoided after its first failed connect, where others are left.
+const AVOID_FIRST: Duration = Duration::from_millis(250);
+
+/// How long at most, after many in a row: an instance that came back should not wait for long.
+const AVOID_LAST: Duration = Duration::from_secs(5);
+
+/// One address that is called. Dropped, its connection closes when what is under way on it has ended.
 pub(super) struct Endpoint {
     address: SocketAddr,
-    link: Mutex<Option<LinkHandle>>,
-    connecting: tokio::sync::Mutex<()>,
+    way: Mutex<Way>,
     in_flight: AtomicU32,
     /// Bits of an `f64`: smoothed microseconds.
     latency_us: AtomicU64,
 }
 
+/// The way to an address.
+#[derive(Default)]
+struct Way {
+    link: Option<LinkHandle>,
+    /// A connect that is under way, for everybody who waits for it.
+    connecting: Option<watch::Receiver<Connected>>,
+    failures: u32,
+    avoid_until: Option<Instant>,
+}
+
+/// How a connect ended: `None` while it is under way.
+type Connected = Option<Result<LinkHandle, Arc<io::Error>>>;
+
 impl Endpoint {
     pub(super) fn new(address: SocketAddr) -> Self {
-        Self {
-            address,
-            link: Mutex::default(),
-            connecting: tokio::sync::Mutex::default(),
-            in_flight: AtomicU32::new(0),
-            latency_us: AtomicU64::new(0),
-        }
+        Self { address, way: Mutex::default(), in_flight: AtomicU32::new(0), latency_us: AtomicU64::new(0) }
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -50,46 +65,73 @@ impl Endpoint {
         }
     }
 
+    /// Whether it could not be connected to a moment ago.
+    pub(super) fn is_avoided(&self, now: Instant) -> bool {
+        self.way.lock().avoid_until.is_some_and(|until| until > now)
+    }
+
     pub(super) fn close(&self) {
-        if let Some(link) = self.link.lock().take() {
+        let link = self.way.lock().link.take();
+        if let Some(link) = link {
             link.close();
         }
     }
 
-    pub(super) async fn call(&self, outgoing: Outgoing<'_>) -> Result<Received, Error> {
-        let link = self.connected().await?;
+    pub(super) async fn call(self: &Arc<Self>, outgoing: Outgoing<'_>) -> Result<Received, Error> {
+        // Counted from here: a queue before an instance that is slow to connect to is a queue too.
         let _counted = InFlight::enter(&self.in_flight);
+        let link = match outgoing.context.deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline, self.connected()).await.map_err(|_| self.too_late())??,
+            None => self.connected().await?,
+        };
         let started = Instant::now();
         let received = link.call(outgoing).await;
-        self.observe(started.elapsed());
+        // A quick failure is not a quick instance: it must not draw the calls of all others.
+        if received.as_ref().map_or_else(says_how_long, |_| true) {
+            self.observe(started.elapsed());
+        }
         received
     }
 
-    /// The open connection, or a new one. Callers that come while it is being opened wait for it.
-    async fn connected(&self) -> Result<LinkHandle, Error> {
-        if let Some(link) = self.open_link() {
-            return Ok(link);
-        }
-        let _one_at_a_time = self.connecting.lock().await;
-        if let Some(link) = self.open_link() {
-            return Ok(link);
-        }
-        let connection = match tokio::time::timeout(CONNECT_TIMEOUT, env::connect(self.address)).await {
-            Ok(Ok(connection)) => connection,
-            Ok(Err(error)) => return Err(self.unreachable(&error.to_string()).caused_by(error)),
-            Err(_) => return Err(self.unreachable("no answer within a second")),
+    /// The open connection, or a new one. Callers that come while it is being opened wait for it, and for how it ends.
+    async fn connected(self: &Arc<Self>) -> Result<LinkHandle, Error> {
+        let mut connecting = {
+            let mut way = self.way.lock();
+            match (&way.link, &way.connecting) {
+                (Some(link), _) if !link.is_closed() => return Ok(link.clone()),
+                (_, Some(connecting)) => connecting.clone(),
+                (_, None) => self.connect(&mut way),
+            }
         };
-        let link = link::start_client(connection, self.address);
-        *self.link.lock() = Some(link.clone());
-        Ok(link)
+        match connecting.wait_for(Option::is_some).await.ok().and_then(|ended| ended.clone()) {
+            Some(Ok(link)) => Ok(link),
+            Some(Err(error)) => Err(self.unreachable(&error.to_string()).caused_by(error)),
+            None => Err(self.unreachable("the attempt was given up")),
+        }
     }
 
-    fn open_link(&self) -> Option<LinkHandle> {
-        self.link.lock().clone().filter(|link| !link.is_closed())
+    /// Connects on a task of its own, so that a caller in a hurry does not take the attempt with it.
+    fn connect(self: &Arc<Self>, way: &mut Way) -> watch::Receiver<Connected> {
+        let (ended, connecting) = watch::channel(None);
+        way.connecting = Some(connecting.clone());
+        // After a failure one caller tries; the others stay away until it is known how that ends.
+        way.avoid_until = (way.failures > 0).then(|| Instant::now() + CONNECT_TIMEOUT);
+        let endpoint = self.clone();
+        env::spawn(async move {
+            let attempt = Attempt { endpoint, ended };
+            let connected = tokio::time::timeout(CONNECT_TIMEOUT, env::connect(attempt.endpoint.address)).await;
+            attempt.end(connected.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer within a second"))));
+        });
+        connecting
     }
 
     fn unreachable(&self, why: &str) -> Error {
         Error::new(ErrorKind::Unavailable, codes::CONNECT_FAILED, format!("connect to {}: {why}", self.address))
+    }
+
+    fn too_late(&self) -> Error {
+        let message = format!("connect to {}: the deadline passed first", self.address);
+        Error::new(ErrorKind::DeadlineExceeded, codes::DEADLINE, message)
     }
 
     fn observe(&self, took: Duration) {
@@ -99,6 +141,56 @@ impl Endpoint {
         // Two writers may lose one sample: it is an estimate.
         self.latency_us.store(smoothed.to_bits(), Ordering::Relaxed);
     }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        if let Some(link) = &self.way.get_mut().link {
+            link.retire();
+        }
+    }
+}
+
+/// A connect that is under way. Dropped before its end, it counts as neither.
+struct Attempt {
+    endpoint: Arc<Endpoint>,
+    ended: watch::Sender<Connected>,
+}
+
+impl Attempt {
+    fn end(self, connected: io::Result<env::Connection>) {
+        let mut way = self.endpoint.way.lock();
+        let result = connected.map(|connection| link::start_client(connection, self.endpoint.address));
+        match &result {
+            Ok(link) => {
+                let before = way.link.replace(link.clone());
+                (way.failures, way.avoid_until) = (0, None);
+                drop(before);
+            }
+            Err(_) => {
+                way.avoid_until = Some(Instant::now() + avoid_for(way.failures));
+                way.failures = way.failures.saturating_add(1);
+            }
+        }
+        drop(way);
+        self.ended.send_replace(Some(result.map_err(Arc::new)));
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.endpoint.way.lock().connecting = None;
+    }
+}
+
+fn avoid_for(failures: u32) -> Duration {
+    AVOID_FIRST.saturating_mul(1 << failures.min(16)).min(AVOID_LAST)
+}
+
+/// Whether an instance that failed like this showed how long its answers take.
+fn says_how_long(error: &Error) -> bool {
+    use ErrorKind::{Conflict, DeadlineExceeded, Denied, Invalid, NotFound};
+    matches!(error.kind(), Conflict | DeadlineExceeded | Denied | Invalid | NotFound)
 }
 
 /// Counts a call while it is under way, also when it is dropped.
@@ -114,5 +206,17 @@ impl<'a> InFlight<'a> {
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_avoided_for_longer_after_every_failure_but_never_for_long() {
+        let waits: Vec<_> = (0..7).map(|failures| avoid_for(failures).as_millis()).collect();
+        assert_eq!(waits, [250, 500, 1_000, 2_000, 4_000, 5_000, 5_000]);
+        assert_eq!(avoid_for(u32::MAX), AVOID_LAST);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -13,7 +13,7 @@ use settee_core::env::Io;
 use settee_core::shutdown::Shutdown;
 use settee_core::{Error, Instant};
 use settee_wire::bolt::{Decoder, Frame, Head, Kind, Status, Timeout};
-use tokio::io::ReadBuf;
+use tokio::io::AsyncReadExt;
 use tokio::time::{Sleep, sleep_until};
 
 use super::ServeLimits;
@@ -24,17 +24,29 @@ use crate::rpc::header;
 use crate::rpc::server::{Incoming, Services};
 use crate::rpc::service::{Answer, BoxFuture, Encoding};
 
-/// Bytes asked of the socket at once.
+/// Bytes of a fresh read buffer.
 const READ_CHUNK: usize = 16 << 10;
 
-/// Bytes that may wait to be written before reading pauses: a peer that does not read its answers gets no more of them.
-const WRITE_HIGH_WATER: usize = 1 << 20;
+/// A read buffer with less room than this gives way to a fresh one: frames keep the memory that they lie in, so a buffer is used up.
+const READ_ROOM: usize = 2 << 10;
+
+/// Bytes read ahead while requests wait for their turn: enough to notice that the peer lives, or left.
+const READ_AHEAD: usize = 64 << 10;
+
+/// Bytes of answers that may wait before no more requests are taken, and of anything before streams pause: a peer that does not
+/// read gets no more. Calls of our own do not count: two ends that call each other must both go on reading answers.
+pub(super) const WRITE_HIGH_WATER: usize = 1 << 20;
+
+/// Reads after a failed write at most: a megabyte of answers that the peer sent before it closed.
+const LAST_READS: usize = 64;
 
 /// Rounds of one poll before other tasks of the runtime get their turn.
 const ROUNDS: usize = 32;
 
 /// Drives one connection.
 pub(super) struct Driver<C> {
+    /// First, so that what waits has failed before the connection and the running calls are dropped.
+    _fail_when_dropped: FailOnDrop,
     connection: C,
     link: LinkHandle,
     services: Arc<Services>,
@@ -51,7 +63,7 @@ pub(super) struct Driver<C> {
 }
 
 /// Why a driver ends. Both are ordinary: the session is closed and what waits fails either way.
-enum End {
+pub(super) enum End {
     Closed,
     Broken(String),
 }
@@ -60,6 +72,7 @@ impl<C: Io> Driver<C> {
     pub(super) fn new(connection: C, link: LinkHandle, services: Arc<Services>, limits: ServeLimits, stopping: Shutdown) -> Self {
         let decoder = Decoder::new(*link.limits());
         Self {
+            _fail_when_dropped: FailOnDrop(link.clone()),
             connection,
             link,
             services,
@@ -78,14 +91,13 @@ impl<C: Io> Driver<C> {
 
     /// Runs until the connection ends; everything that waits on it has failed then.
     pub(super) async fn run(mut self) {
-        let _fail_also_when_dropped = FailOnDrop(self.link.clone());
         let end = std::future::poll_fn(|context| self.poll(context)).await;
         if let End::Broken(why) = end {
             tracing::debug!(peer = ?self.link.session().peer(), why, "a connection broke");
         }
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
         self.link.register(context.waker());
         for _ in 0..ROUNDS {
             let progress = match self.round(context) {
@@ -109,29 +121,54 @@ impl<C: Io> Driver<C> {
         self.watch_stop(context)?;
         self.watch_pulse(context)?;
         progress |= self.write(context)?;
-        if self.link.is_finished() && self.writing.is_empty() && self.link.queued_bytes() == 0 {
-            return Err(End::Closed);
-        }
-        Ok(progress)
+        if self.is_finished() { Err(End::Closed) } else { Ok(progress) }
+    }
+
+    /// Whether everything has ended on a connection that takes nothing new.
+    fn is_finished(&self) -> bool {
+        let serving = !self.calls.is_empty() || !self.pumps.is_empty();
+        let writing = !self.writing.is_empty() || self.link.queued_bytes() > 0;
+        self.link.is_closed() && (self.link.is_broken() || (self.link.is_unused() && !serving && !writing))
+    }
+
+    #[cfg(test)]
+    pub(super) fn calls_under_way(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Whether requests must wait: too many are under way, or the peer does not read their answers.
+    fn is_paused(&self) -> bool {
+        self.calls.len() >= self.limits.calls || self.link.owed_bytes() > WRITE_HIGH_WATER
     }
 
     fn read(&mut self, context: &mut Context<'_>) -> Result<bool, End> {
-        let paused = self.calls.len() >= self.limits.calls || self.writing.len() + self.link.queued_bytes() > WRITE_HIGH_WATER;
-        if paused {
-            return Ok(false);
+        let waited = self.take_frames(context)?;
+        if self.is_paused() && self.incoming.len() >= READ_AHEAD {
+            return Ok(waited);
         }
-        self.incoming.reserve(READ_CHUNK);
-        let read = match read_some(&mut self.connection, &mut self.incoming, context) {
-            Poll::Pending => return Ok(false),
+        if self.incoming.capacity() - self.incoming.len() < READ_ROOM {
+            self.incoming.reserve(READ_CHUNK);
+        }
+        match pin!(self.connection.read_buf(&mut self.incoming)).poll(context) {
+            Poll::Pending => return Ok(waited),
             Poll::Ready(Ok(0)) => return Err(End::Closed),
-            Poll::Ready(Ok(read)) => read,
+            Poll::Ready(Ok(_)) => self.pulse.heard(),
             Poll::Ready(Err(error)) => return Err(End::Broken(error.to_string())),
-        };
-        self.pulse.heard();
-        while let Some(frame) = self.decoder.decode(&mut self.incoming).map_err(|error| End::Broken(error.to_string()))? {
-            self.frame(frame, context)?;
         }
-        Ok(read > 0)
+        self.take_frames(context)?;
+        Ok(true)
+    }
+
+    /// Handles the frames that were read, as far as they need not wait.
+    fn take_frames(&mut self, context: &mut Context<'_>) -> Result<bool, End> {
+        let mut progress = false;
+        while !self.is_paused() {
+            let frame = self.decoder.decode(&mut self.incoming).map_err(|error| End::Broken(error.to_string()))?;
+            let Some(frame) = frame else { break };
+            self.frame(frame, context)?;
+            progress = true;
+        }
+        Ok(progress)
     }
 
     fn frame(&mut self, frame: Frame, context: &mut Context<'_>) -> Result<(), End> {
@@ -145,7 +182,7 @@ impl<C: Io> Driver<C> {
             }
             Kind::Heartbeat { .. } => {
                 if let Some(answer) = head.answer(Status::Success) {
-                    let _empty_frames_fit = self.link.queue(&answer, &[], &[]);
+                    let _empty_frames_fit = self.link.owe(&answer, &[], &[]);
                 }
                 Ok(())
             }
@@ -209,6 +246,9 @@ impl<C: Io> Driver<C> {
     }
 
     fn run_pumps(&mut self, context: &mut Context<'_>) -> bool {
+        if self.link.queued_bytes() > WRITE_HIGH_WATER {
+            return false;
+        }
         let fresh = self.link.with_streams_out(|streams| streams.take_fresh(&self.link));
         let mut progress = !fresh.is_empty();
         self.pumps.extend(fresh);
@@ -242,7 +282,7 @@ impl<C: Io> Driver<C> {
             && stopping.as_mut().poll(context).is_ready()
         {
             self.stopping = None;
-            self.link.with_streams_out(super::pump::StreamsOut::end_all);
+            self.link.end_streams();
             let told = head(0, Kind::Oneway { timeout: Timeout::NONE });
             let _small = self.link.queue(&told, &[(header::SERVICE, LINK_SERVICE), (header::METHOD, "go_away")], &[]);
             self.last_moment = Some(Box::pin(sleep_until(Instant::now() + self.limits.drain)));
@@ -254,7 +294,8 @@ impl<C: Io> Driver<C> {
     /// Asks a peer that says nothing while somebody waits for it, at either end: for an answer, an item, or credit.
     fn watch_pulse(&mut self, context: &mut Context<'_>) -> Result<(), End> {
         let expecting = !self.calls.is_empty() || self.link.is_expecting();
-        match self.pulse.beat(expecting, context) {
+        let listening = !self.is_paused();
+        match self.pulse.beat(expecting, listening, context) {
             Beat::Rest => {}
             Beat::Ask => {
                 let _small = self.link.queue(&head(0, Kind::Heartbeat { timeout: Timeout::NONE }), &[], &[]);
@@ -274,12 +315,24 @@ impl<C: Io> Driver<C> {
                 Poll::Pending => return Ok(progress),
                 Poll::Ready(Ok(0)) => return Err(End::Broken("the socket takes no bytes".to_owned())),
                 Poll::Ready(Ok(written)) => self.writing.advance(written),
-                Poll::Ready(Err(error)) => return Err(End::Broken(error.to_string())),
+                Poll::Ready(Err(error)) => return Err(self.last_answers(&error, context)),
             }
             progress = true;
         }
-        let _plain_sockets_do_not_buffer = Pin::new(&mut self.connection).poll_flush(context);
-        Ok(progress)
+        match Pin::new(&mut self.connection).poll_flush(context) {
+            Poll::Ready(Err(error)) => Err(self.last_answers(&error, context)),
+            Poll::Ready(Ok(())) | Poll::Pending => Ok(progress),
+        }
+    }
+
+    /// A peer that closed may have answered before: what lies in the socket tells calls that are done from those that are unknown.
+    fn last_answers(&mut self, error: &io::Error, context: &mut Context<'_>) -> End {
+        for _ in 0..LAST_READS {
+            if !self.link.is_waiting() || !matches!(self.read(context), Ok(true)) {
+                break;
+            }
+        }
+        End::Broken(error.to_string())
     }
 }
 
@@ -290,12 +343,3 @@ impl Drop for FailOnDrop {
         self.0.fail_all();
     }
 }
-
-fn read_some<C: Io>(connection: &mut C, into: &mut BytesMut, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-    let mut chunk = [0; READ_CHUNK];
-    let mut buffer = ReadBuf::new(&mut chunk);
-    std::task::ready!(Pin::new(connection).poll_read(context, &mut buffer))?;
-    into.extend_from_slice(buffer.filled());
-    Poll::Ready(Ok(buffer.filled().len()))
-}
-

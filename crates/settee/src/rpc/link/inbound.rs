@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use settee_core::error::{ErrorKind, codes};
 use settee_core::id::Xid;
-use settee_core::{Context, Error};
+use settee_core::{Certainty, Context, Error};
 use settee_wire::bolt::{Body, Codec, Head, HeaderError, Limits, Status, Timeout};
 
 use super::outbox::Completed;
@@ -73,7 +73,7 @@ fn stream_request(action: &str, id: i32, credit: usize) -> Result<Request, Error
 pub(super) fn answer(status: Status, body: Body, limits: &Limits) -> Result<Completed, Error> {
     if status != Status::Success {
         let message = format!("read the answer: the peer reports Bolt status {status:?}");
-        return Err(Error::new(ErrorKind::Unavailable, codes::BAD_REPLY, message).unknown());
+        return Err(Error::new(ErrorKind::Unavailable, codes::BAD_REPLY, message).with_certainty(certainty(status)));
     }
     let (mut outcome, mut streams) = (None, false);
     for pair in body.pairs(limits).iter() {
@@ -89,6 +89,15 @@ pub(super) fn answer(status: Status, body: Body, limits: &Limits) -> Result<Comp
         None => Ok(Completed::Value(body.content)),
         Some(header::REFUSED) => Ok(Completed::Refused(body.content)),
         Some(_) => Err(read_failure(&body.content)),
+    }
+}
+
+/// What a status says about whether the call ran.
+fn certainty(status: Status) -> Certainty {
+    match status {
+        Status::ServerBusy | Status::NoProcessor | Status::ServerDeserializationFailed => Certainty::NotDone,
+        Status::Success | Status::ServerSerializationFailed => Certainty::Done,
+        _ => Certainty::Unknown,
     }
 }
 

@@ -13,6 +13,11 @@ mod inbound;
 mod outbox;
 mod pulse;
 mod pump;
+mod queue;
+#[cfg(test)]
+mod hostile_test;
+#[cfg(test)]
+mod link_test;
 
 pub(crate) use outbox::{LinkHandle, Outgoing, Received};
 

@@ -1,5 +1,9 @@
 //! What callers share with the driver: bytes to write, calls that wait for an answer, streams that are being read.
 
+mod send;
+
+pub(super) use send::failure;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -12,19 +16,23 @@ use settee_core::error::{ErrorKind, codes};
 use settee_core::id::Xid;
 use settee_core::trace::SpanOutcome;
 use settee_core::{Context, Error, Instant};
-use settee_wire::bolt::{Codec, EncodeError, Encoder, Head, Kind, Limits, Status, Timeout, Version};
+use settee_wire::bolt::{Codec, EncodeError, Encoder, Head, Kind, Limits, Timeout, Version};
 use tokio::sync::oneshot;
 
 use super::pump::StreamsOut;
+use super::queue::{Place, WriteQueue};
 use crate::rpc::session::Session;
+use crate::rpc::header;
 use crate::rpc::stream::{self, StreamQueue, StreamReader};
-use crate::rpc::{expand, header, service};
 
 /// The class text of frames between settee peers. Java peers dispatch on their own class names and never see it.
 pub(super) const CLASS: &str = "settee";
 
 /// Bytes that may wait to be written before calls are refused: a peer that does not read must not grow us.
 const QUEUE_LIMIT: usize = 16 << 20;
+
+/// `()` in MessagePack: what a oneway call gives at once.
+const UNIT: &[u8] = b"\xc0";
 
 /// One end of a connection. Cheap to clone.
 #[derive(Clone)]
@@ -40,9 +48,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Outbox {
-    queued: BytesMut,
-    /// Where in the connection's bytes `queued` begins: everything before was handed to the socket, perhaps.
-    handed: u64,
+    queue: WriteQueue,
     waiting: BTreeMap<i32, Waiting>,
     deadlines: BTreeSet<(Instant, i32)>,
     streams_in: BTreeMap<i32, StreamQueue>,
@@ -56,7 +62,7 @@ struct Outbox {
 struct Waiting {
     name: String,
     answer: oneshot::Sender<Result<Received, Error>>,
-    starts_at: u64,
+    place: Place,
     deadline: Option<Instant>,
     credit: usize,
 }
@@ -130,7 +136,7 @@ impl LinkHandle {
     /// Cancel safety: the answer of a dropped call is thrown away when it comes.
     pub(crate) async fn call(&self, outgoing: Outgoing<'_>) -> Result<Received, Error> {
         let (answered, answer) = oneshot::channel();
-        let Some(id) = self.enqueue(&outgoing, answered)? else { return Ok(Received::Value(Bytes::new())) };
+        let Some(id) = self.enqueue(&outgoing, answered)? else { return Ok(Received::Value(Bytes::from_static(UNIT))) };
         let _forget = ForgetOnDrop { link: self, id };
         answer.await.unwrap_or_else(|_| Err(lost(&name(&outgoing)).unknown()))
     }
@@ -141,17 +147,16 @@ impl LinkHandle {
         if outbox.closed || outbox.going_away {
             return Err(lost(&name(outgoing)));
         }
-        if outbox.queued.len() > QUEUE_LIMIT {
+        if outbox.queue.len() > QUEUE_LIMIT {
             let message = format!("call {}: the peer does not read, {QUEUE_LIMIT} bytes wait", name(outgoing));
             return Err(Error::new(ErrorKind::Unavailable, codes::CONNECTION_LOST, message));
         }
         let id = outbox.next_id();
-        let starts_at = outbox.handed + outbox.queued.len() as u64;
-        self.write_call(&mut outbox.queued, id, outgoing).map_err(|error| too_large(outgoing, &error))?;
+        let place = outbox.queue.append(|out| self.write_call(out, id, outgoing)).map_err(|error| too_large(outgoing, &error))?;
         if !outgoing.oneway {
             let deadline = outgoing.context.deadline;
             outbox.deadlines.extend(deadline.map(|deadline| (deadline, id)));
-            let waiting = Waiting { name: name(outgoing), answer, starts_at, deadline, credit: outgoing.credit };
+            let waiting = Waiting { name: name(outgoing), answer, place, deadline, credit: outgoing.credit };
             outbox.waiting.insert(id, waiting);
         }
         drop(outbox);
@@ -183,80 +188,27 @@ impl LinkHandle {
         content.finish().map(|_| ())
     }
 
-    /// Queues the answer to call `to`; one that cannot be written becomes a failure that says so.
-    pub(super) fn answer(&self, to: Head, answer: service::Answer) {
-        let Some(head) = to.answer(Status::Success) else { return };
-        let written = match answer {
-            service::Answer::Value(body) => self.queue(&head, &[], &body),
-            service::Answer::Refused { code, body } => {
-                self.queue(&head, &[(header::OUTCOME, header::REFUSED), (header::REFUSAL, &code)], &body)
-            }
-            service::Answer::Failed(error) => self.queue(&head, &[(header::OUTCOME, header::FAILED)], &failure(&error)),
-            service::Answer::Stream(source) => {
-                let written = self.queue(&head, &[(header::STREAM, "1")], &[]);
-                self.0.outbox.lock().streams_out.opened(head.request_id, source);
-                written
-            }
-        };
-        if let Err(error) = written {
-            let error = Error::new(ErrorKind::Internal, codes::TOO_LARGE, format!("write the answer: {error}"));
-            let body = failure(&error.with_certainty(settee_core::Certainty::Done));
-            let _a_failure_is_small = self.queue(&head, &[(header::OUTCOME, header::FAILED)], &body);
-        }
-    }
-
-    /// Queues a frame of the stream protocol.
-    pub(super) fn stream_frame(&self, id: i32, action: &str, credit: Option<usize>, body: &[u8]) -> Result<(), EncodeError> {
-        let frame_id = self.0.outbox.lock().next_id();
-        let (id, credit) = (id.to_string(), credit.map(|credit| credit.to_string()));
-        let mut pairs = vec![(header::SERVICE, stream::SERVICE), (header::METHOD, action), (header::STREAM, &*id)];
-        pairs.extend(credit.as_deref().map(|credit| (header::CREDIT, credit)));
-        self.queue(&head(frame_id, Kind::Oneway { timeout: Timeout::NONE }), &pairs, body)
-    }
-
-    pub(super) fn queue(&self, head: &Head, pairs: &[(&str, &str)], body: &[u8]) -> Result<(), EncodeError> {
-        let mut outbox = self.0.outbox.lock();
-        if outbox.closed {
-            return Ok(());
-        }
-        let mut headers = self.0.encoder.begin(&mut outbox.queued, head, CLASS)?;
-        for (key, value) in pairs {
-            headers.pair(key, value)?;
-        }
-        let mut content = headers.content();
-        content.append(body)?;
-        content.finish()?;
-        drop(outbox);
-        self.0.driver.wake();
-        Ok(())
-    }
-
-    pub(crate) fn give_credit(&self, id: i32, credit: usize) {
-        let _too_small_to_fail = self.stream_frame(id, "credit", Some(credit), &[]);
-    }
-
-    pub(crate) fn cancel_stream(&self, id: i32) {
-        if self.0.outbox.lock().streams_in.remove(&id).is_some() {
-            let _too_small_to_fail = self.stream_frame(id, "cancel", None, &[]);
-        }
-    }
-
-    /// The frames to write, handed over: from here on they may have reached the peer.
+    /// The next bytes to write: from here on they may have reached the peer.
     pub(super) fn take_queued(&self) -> BytesMut {
-        let mut outbox = self.0.outbox.lock();
-        let queued = outbox.queued.split();
-        outbox.handed += queued.len() as u64;
-        queued
+        self.0.outbox.lock().queue.take()
     }
 
     pub(super) fn queued_bytes(&self) -> usize {
-        self.0.outbox.lock().queued.len()
+        self.0.outbox.lock().queue.len()
+    }
+
+    /// Bytes of answers that the peer has not read.
+    pub(super) fn owed_bytes(&self) -> usize {
+        self.0.outbox.lock().queue.owed()
     }
 
     /// Completes the call `id`. An answer to nobody is late: its call timed out or was dropped.
     pub(super) fn complete(&self, id: i32, result: Result<Completed, Error>) {
         let mut outbox = self.0.outbox.lock();
-        let Some(waiting) = outbox.forget(id) else { return };
+        let Some(waiting) = outbox.forget(id) else {
+            drop(outbox);
+            return self.complete_nobody(id, &result);
+        };
         let received = result.map(|completed| match completed {
             Completed::Value(body) => Received::Value(body),
             Completed::Refused(body) => Received::Refused(body),
@@ -268,6 +220,13 @@ impl LinkHandle {
         });
         drop(outbox);
         let _caller_may_be_gone = waiting.answer.send(received);
+    }
+
+    /// A stream that nobody reads would stay open at its sender for as long as the connection lives.
+    fn complete_nobody(&self, id: i32, late: &Result<Completed, Error>) {
+        if matches!(late, Ok(Completed::Stream)) {
+            let _too_small_to_fail = self.stream_frame(id, "cancel", None, &[]);
+        }
     }
 
     /// Puts an item or the end into the stream `id`. `false`: the peer sent more than its credit.
@@ -295,12 +254,12 @@ impl LinkHandle {
                 return Some(deadline);
             }
             let waiting = outbox.forget(id);
-            let handed = outbox.handed;
+            let never_left = waiting.as_ref().is_some_and(|waiting| outbox.queue.make_void(waiting.place));
             drop(outbox);
             if let Some(waiting) = waiting {
                 let message = format!("call {}: no answer before the deadline", waiting.name);
                 let error = Error::new(ErrorKind::DeadlineExceeded, codes::DEADLINE, message);
-                let error = if waiting.starts_at < handed { error.unknown() } else { error };
+                let error = if never_left { error } else { error.unknown() };
                 let _caller_may_be_gone = waiting.answer.send(Err(error));
             }
         }
@@ -311,10 +270,26 @@ impl LinkHandle {
         self.0.outbox.lock().going_away = true;
     }
 
-    /// Whether the peer goes away and nothing of ours is left here.
-    pub(super) fn is_finished(&self) -> bool {
+    /// Whether everything that waited has failed already.
+    pub(super) fn is_broken(&self) -> bool {
+        self.0.outbox.lock().closed
+    }
+
+    /// Whether nobody at this end waits for an answer or reads a stream.
+    pub(super) fn is_unused(&self) -> bool {
         let outbox = self.0.outbox.lock();
-        outbox.closed || (outbox.going_away && outbox.waiting.is_empty() && outbox.streams_in.is_empty())
+        outbox.waiting.is_empty() && outbox.streams_in.is_empty()
+    }
+
+    /// Takes no new calls here; the connection closes when what is under way has ended.
+    pub(crate) fn retire(&self) {
+        self.going_away();
+        self.0.driver.wake();
+    }
+
+    /// Whether a call waits for its answer.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.0.outbox.lock().waiting.is_empty()
     }
 
     /// Fails everything that waits: calls whose frame was never handed to the socket certainly did not happen.
@@ -322,20 +297,33 @@ impl LinkHandle {
         let mut outbox = self.0.outbox.lock();
         outbox.closed = true;
         outbox.deadlines.clear();
-        let handed = outbox.handed;
+        // The driver may still be writing: what is called "not done" below must be out of its reach in the same moment.
+        outbox.queue.abandon();
         let waiting = std::mem::take(&mut outbox.waiting);
+        let waiting: Vec<_> = waiting.into_values().map(|waiting| (outbox.queue.has_handed(waiting.place), waiting)).collect();
         let streams = std::mem::take(&mut outbox.streams_in);
-        outbox.streams_out.end_all();
+        let unread = outbox.streams_out.stop();
         drop(outbox);
-        for waiting in waiting.into_values() {
+        drop(unread);
+        for (handed, waiting) in waiting {
             let error = lost(&waiting.name);
-            let error = if waiting.starts_at < handed { error.unknown() } else { error };
+            let error = if handed { error.unknown() } else { error };
             let _caller_may_be_gone = waiting.answer.send(Err(error));
         }
         for queue in streams.into_values() {
             let _reader_may_be_gone = queue.try_send(Err(stream::broken()));
         }
         self.0.session.close();
+    }
+
+    /// Forgets a call that was dropped; one whose frame still waits is not sent at all.
+    fn forget(&self, id: i32) {
+        let mut outbox = self.0.outbox.lock();
+        let Some(waiting) = outbox.forget(id) else { return };
+        outbox.queue.make_void(waiting.place);
+        drop(outbox);
+        // It may have been the last thing that a connection which goes away was waiting for.
+        self.0.driver.wake();
     }
 }
 
@@ -348,8 +336,14 @@ pub(super) enum Completed {
 
 impl Outbox {
     fn next_id(&mut self) -> i32 {
-        self.last_id = self.last_id.wrapping_add(1);
-        self.last_id
+        loop {
+            self.last_id = self.last_id.wrapping_add(1);
+            // 0 is for frames without a call. The numbers come round, and streams and patient calls live long.
+            let used = self.last_id == 0 || self.waiting.contains_key(&self.last_id) || self.streams_in.contains_key(&self.last_id);
+            if !used {
+                return self.last_id;
+            }
+        }
     }
 
     fn forget(&mut self, id: i32) -> Option<Waiting> {
@@ -368,7 +362,7 @@ struct ForgetOnDrop<'a> {
 
 impl Drop for ForgetOnDrop<'_> {
     fn drop(&mut self) {
-        self.link.0.outbox.lock().forget(self.id);
+        self.link.forget(self.id);
     }
 }
 
@@ -386,14 +380,26 @@ fn name(outgoing: &Outgoing<'_>) -> String {
     format!("{}.{}", outgoing.service, outgoing.method)
 }
 
-pub(super) fn failure(error: &Error) -> Bytes {
-    expand::encode(service::Encoding::MessagePack, &expand::Failure::from(error)).unwrap_or_default()
-}
-
 fn lost(name: &str) -> Error {
     Error::new(ErrorKind::Unavailable, codes::CONNECTION_LOST, format!("call {name}: the connection closed"))
 }
 
 fn too_large(outgoing: &Outgoing<'_>, error: &EncodeError) -> Error {
     Error::new(ErrorKind::Invalid, codes::TOO_LARGE, format!("call {}: {error}", name(outgoing)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_is_in_use_is_not_given_again_when_the_numbers_come_round() {
+        let mut outbox = Outbox { last_id: -2, ..Outbox::default() };
+        for open in [1, 2, 4] {
+            outbox.streams_in.insert(open, tokio::sync::mpsc::channel(1).0);
+        }
+        assert_eq!([(); 4].map(|()| outbox.next_id()), [-1, 3, 5, 6], "0 is no number of a call");
+        outbox.last_id = i32::MAX;
+        assert_eq!(outbox.next_id(), i32::MIN);
+    }
 }

@@ -1,7 +1,8 @@
 //! Whether the peer is still there: asked by a heartbeat when it has said nothing for a while.
 //!
 //! A machine that loses power closes nothing, and whoever only listens to it would listen for ever. Any byte from the peer is a
-//! sign of life. A connection on which nobody waits for anything is left alone.
+//! sign of life. A connection on which nobody waits for anything is left alone. While this end does not listen, because too much
+//! is under way, silence means nothing; the peer is still spoken to, so that it does not give up this end.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -48,23 +49,26 @@ impl Pulse {
         self.asked = None;
     }
 
-    /// To be called at every poll, with whether anybody waits for the peer. The timer is moved only when it fires.
-    pub(super) fn beat(&mut self, expecting: bool, context: &mut Context<'_>) -> Beat {
+    /// To be called at every poll, with whether anybody waits for the peer, and whether everything it says is listened to. The
+    /// timer is moved only when it fires.
+    pub(super) fn beat(&mut self, expecting: bool, listening: bool, context: &mut Context<'_>) -> Beat {
         if !std::mem::replace(&mut self.expecting, expecting) && expecting {
             self.heard();
             self.timer.as_mut().reset(self.heard + QUIET);
         }
         while expecting && self.timer.as_mut().poll(context).is_ready() {
             let (now, due) = (Instant::now(), self.due());
-            if now >= due && self.asked.is_some() {
+            if listening && now >= due && self.asked.is_some() {
                 return Beat::Dead;
             }
-            if now >= due {
+            if !listening {
+                self.heard();
+            } else if now >= due {
                 self.asked = Some(now);
             }
             let next = self.due();
             self.timer.as_mut().reset(next);
-            if now >= due {
+            if !listening || now >= due {
                 let _registered: Poll<()> = self.timer.as_mut().poll(context);
                 return Beat::Ask;
             }
@@ -88,7 +92,7 @@ mod tests {
         let mut pulse = Pulse::new();
         let at = async |pulse: &mut Pulse, millis, expecting| {
             tokio::time::advance(Duration::from_millis(millis)).await;
-            pulse.beat(expecting, &mut Context::from_waker(Waker::noop()))
+            pulse.beat(expecting, true, &mut Context::from_waker(Waker::noop()))
         };
         assert_eq!(at(&mut pulse, 60_000, false).await, Beat::Rest, "nobody waits");
         assert_eq!(at(&mut pulse, 0, true).await, Beat::Rest);
@@ -99,5 +103,17 @@ mod tests {
         assert_eq!(at(&mut pulse, 20_000, true).await, Beat::Ask, "this end was paused: the peer gets its time");
         assert_eq!(at(&mut pulse, 2_990, true).await, Beat::Rest);
         assert_eq!(at(&mut pulse, 20, true).await, Beat::Dead);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_listen_judges_nobody_and_keeps_speaking() {
+        let mut pulse = Pulse::new();
+        let mut deaf = |expecting| pulse.beat(expecting, false, &mut Context::from_waker(Waker::noop()));
+        assert_eq!(deaf(true), Beat::Rest);
+        for _ in 0..20 {
+            tokio::time::advance(Duration::from_millis(1_001)).await;
+            assert_eq!(deaf(true), Beat::Ask);
+        }
+        assert_eq!(pulse.beat(true, true, &mut Context::from_waker(Waker::noop())), Beat::Rest, "judged anew");
     }
 }

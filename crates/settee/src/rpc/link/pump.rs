@@ -8,9 +8,13 @@ use settee_core::Error;
 use settee_core::error::{ErrorKind, codes};
 use tokio::sync::Semaphore;
 
+use super::driver::WRITE_HIGH_WATER;
 use super::outbox::{LinkHandle, failure};
 use crate::rpc::service::BoxFuture;
-use crate::rpc::stream::{MAX_CREDIT, StreamSource};
+use crate::rpc::stream::{MAX_CREDIT, StreamSource, stopped};
+
+/// Streams that one connection may have open: twice the services that a process follows at most.
+const MAX_STREAMS: usize = 8_192;
 
 /// The streams that are being sent, by the id of the call that opened them.
 #[derive(Default)]
@@ -18,6 +22,7 @@ pub(super) struct StreamsOut {
     credit_of: BTreeMap<i32, usize>,
     running: BTreeMap<i32, Running>,
     fresh: Vec<Fresh>,
+    stopped: bool,
 }
 
 /// A stream that was opened and has no pump yet.
@@ -42,6 +47,21 @@ impl StreamsOut {
     /// Call `id` was answered; without a stream its credit is of no use.
     pub(super) fn answered(&mut self, id: i32) {
         self.credit_of.remove(&id);
+    }
+
+    /// Why call `id` cannot be answered with a stream, if it cannot.
+    pub(super) fn refusal(&self, id: i32) -> Option<Error> {
+        if self.stopped {
+            return Some(stopped());
+        }
+        let (kind, why) = if self.running.len() >= MAX_STREAMS {
+            (ErrorKind::Limited, "too many are open on this connection")
+        } else if self.running.contains_key(&id) {
+            (ErrorKind::Invalid, "one of the same number is open")
+        } else {
+            return None;
+        };
+        Some(Error::new(kind, codes::STREAM_BROKEN, format!("open a stream: {why}")).unknown())
     }
 
     pub(super) fn opened(&mut self, id: i32, source: StreamSource) {
@@ -70,10 +90,13 @@ impl StreamsOut {
         !self.running.is_empty()
     }
 
-    pub(super) fn end_all(&mut self) {
-        for running in std::mem::take(&mut self.running).into_values() {
-            running.abort.abort();
-        }
+    /// Ends every stream and opens none any more. Returns the ids, and the sources that have no pump yet: they are the caller's
+    /// to drop, outside the lock, because what ends with them is not ours.
+    pub(super) fn stop(&mut self) -> (Vec<i32>, Vec<StreamSource>) {
+        self.stopped = true;
+        let running = std::mem::take(&mut self.running);
+        running.values().for_each(|running| running.abort.abort());
+        (running.into_keys().collect(), self.fresh.drain(..).map(|fresh| fresh.source).collect())
     }
 
     /// The pumps of streams that were opened since the last time.
@@ -97,6 +120,10 @@ async fn pump(link: &LinkHandle, id: i32, mut source: StreamSource, credit: &Sem
     loop {
         let Ok(permit) = credit.acquire().await else { return };
         permit.forget();
+        // Credit counts updates, and a few of them can be large: the driver polls no pump while too much waits.
+        if link.queued_bytes() > WRITE_HIGH_WATER {
+            tokio::task::yield_now().await;
+        }
         let sent = match std::future::poll_fn(|context| source.poll_next(context)).await {
             Some(Ok(item)) => link.stream_frame(id, "item", None, &item),
             Some(Err(error)) => return end(link, id, &failure(&error)),

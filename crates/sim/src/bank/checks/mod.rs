@@ -103,7 +103,7 @@ async fn gather(stage: &Stage) -> Result<Evidence, Error> {
         let list = ListRuns { job: job.to_owned(), limit: PAGE };
         runs.insert(job, ask(async || jobs.runs(list.clone()).await).await?);
     }
-    let ledger = |name| books::ledger(&stage.database(name)).map_err(Error::internal);
+    let ledger = |name| books::Reader::of(stage.database(name)).ledger().map_err(Error::internal);
     Ok(Evidence {
         stats: ask(async || transactions.stats().await).await?,
         transactions: all_transactions(&transactions).await?,

@@ -25,8 +25,9 @@ pub(in crate::bank) fn i6_every_run_has_one_effect(world: &World, evidence: &Evi
     let mut found = Vec::new();
     for (run, times) in times(&evidence.firings.begun) {
         if run.job != TIDY && times > 1 {
-            let attempts: Vec<_> = evidence.firings.begun.iter().filter(|firing| firing.run == *run).collect();
-            found.push(violation(format_args!("{run:?} began {times} times: {attempts:?}")));
+            let begun = evidence.firings.begun.iter().filter(|firing| firing.run == *run);
+            let attempts: Vec<_> = begun.map(|firing| format!("attempt {} by {}", firing.attempt, firing.token)).collect();
+            found.push(violation(format_args!("{run:?} began {times} times: {}", attempts.join(", "))));
         }
     }
     for (run, times) in times(&evidence.firings.accepted) {

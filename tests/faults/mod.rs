@@ -1,0 +1,11 @@
+//! What dies, and what must not be seen of it: every part here is a process, and dies by `kill -9`.
+
+mod account_dies_between_try_and_confirm;
+mod coordinator_dies_before_it_tells_its_decision;
+mod coordinator_dies_with_transactions_open;
+mod data_folder_cannot_be_used;
+mod everything_dies_at_once;
+mod ledgers_die_again_and_again;
+mod notify_dies_before_it_acknowledges;
+mod payment_dies_before_it_writes_the_outcome;
+mod server_dies_between_plan_and_run;
