@@ -4,7 +4,7 @@
 //! - Rules: pure state machines, one folder a component ([`txn`], [`mq`], [`job`], [`flow`], [`registry`], [`rpc`], [`shard`]).
 //!   A rule takes the time as an argument and returns what to do; it never does it.
 //! - Ports: [`port`] holds what an engine implements: `Kv`, `Log` and `Disk`.
-//! - [`env`]: tasks, sockets, randomness, wall clock and blocking work, replaceable in simulation.
+//! - [`mod@env`]: tasks, sockets, randomness, wall clock and blocking work, replaceable in simulation.
 //!
 //! Left out on purpose: engines (`settee-engines`), everything a service links (`settee`), and persisted records of a
 //! coordinator (`settee-server`).

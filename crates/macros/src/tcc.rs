@@ -4,7 +4,8 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::parse::{Parse, ParseStream};
 use syn::{
-    FnArg, GenericArgument, Ident, ItemTrait, LitStr, Path, PathArguments, Result, ReturnType, Token, TraitItem, TraitItemFn, Type,
+    FnArg, GenericArgument, Ident, ItemTrait, LitStr, Path, PathArguments, Result, ReturnType, Token, TraitItem, TraitItemFn,
+    Type,
 };
 
 /// `"pay.Debit"` or `"pay.Debit", route = account`.

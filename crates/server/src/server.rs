@@ -56,7 +56,8 @@ impl Engines {
     /// `STO0001` no room, `STO0002` damage.
     pub async fn embedded(path: &Path) -> Result<Self, Error> {
         let path = path.to_owned();
-        let disk = env::blocking(move || FileDisk::open(&path).map_err(|error| crate::folder::cannot_open(&path, &error))).await?;
+        let disk =
+            env::blocking(move || FileDisk::open(&path).map_err(|error| crate::folder::cannot_open(&path, &error))).await?;
         Self::on_disk(Arc::new(disk)).await
     }
 

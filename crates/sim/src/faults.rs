@@ -161,6 +161,8 @@ fn rate(fault: Fault, level: f64) -> Rate {
         _ if fault.is_timed() => Rate::Every(Duration::from_secs_f64(1.5 * (20.0_f64 / 1.5).powf(level))),
         // A disk has many operations, and each of these takes its machine away for a second.
         Fault::DiskDies => Rate::Share(0.000_1 * 100.0_f64.powf(level)),
+        // It is asked for once a power cut, not once an operation.
+        Fault::DiskTorn => Rate::Share(0.1 * 10.0_f64.powf(level)),
         _ => Rate::Share(0.001 * 100.0_f64.powf(level)),
     }
 }

@@ -11,8 +11,8 @@ use settee::{Error, ErrorKind, Reply, refuse};
 use settee_sqlx::{Database, DatabaseOptions, Tx};
 
 use crate::api::{
-    Account, AccountServer, Balance, Credit, CreditServer, Debit, DebitServer, Hold, Leg, NewAccount, RECONCILE, Refusal, Settled,
-    TRANSFERS, Total,
+    Account, AccountServer, Balance, Credit, CreditServer, Debit, DebitServer, Hold, Leg, NewAccount, RECONCILE, Refusal,
+    Settled, TRANSFERS, Total,
 };
 use crate::ledger;
 

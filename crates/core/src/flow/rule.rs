@@ -134,8 +134,12 @@ impl Limit {
             Self::Rate { period_ms: 0, .. } => Err("a period of 0 ms is no period"),
             Self::Rate { period_ms, .. } if Duration::from_millis(*period_ms) > LONGEST => Err("a period is at most a day"),
             Self::Concurrency { calls: 0 } => Err("a concurrency of 0 calls would never let one through"),
-            Self::Breaker(options) if !(0.0..=1.0).contains(&options.failure_ratio) => Err("a failure ratio lies between 0 and 1"),
-            Self::Breaker(options) if options.open_ms == 0 || options.window_ms == 0 => Err("a window and an open time are above 0 ms"),
+            Self::Breaker(options) if !(0.0..=1.0).contains(&options.failure_ratio) => {
+                Err("a failure ratio lies between 0 and 1")
+            }
+            Self::Breaker(options) if options.open_ms == 0 || options.window_ms == 0 => {
+                Err("a window and an open time are above 0 ms")
+            }
             _ => Ok(()),
         }
     }

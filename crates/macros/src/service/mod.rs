@@ -12,6 +12,13 @@ use self::model::Model;
 
 pub(crate) fn expand(name: &LitStr, item: ItemTrait) -> Result<TokenStream> {
     let model = Model::read(name, item)?;
-    let parts = [model.service_trait(), model.descriptor(), model.arguments(), model.object(), server::expand(&model), client::expand(&model)];
+    let parts = [
+        model.service_trait(),
+        model.descriptor(),
+        model.arguments(),
+        model.object(),
+        server::expand(&model),
+        client::expand(&model),
+    ];
     Ok(quote! { #(#parts)* })
 }

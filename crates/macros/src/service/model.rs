@@ -152,12 +152,15 @@ impl Method {
 
 fn arguments(item: &TraitItemFn) -> Result<Vec<(Ident, Type)>> {
     let mut inputs = item.sig.inputs.iter();
-    if !matches!(inputs.next(), Some(FnArg::Receiver(receiver)) if receiver.reference.is_some() && receiver.mutability.is_none()) {
+    if !matches!(inputs.next(), Some(FnArg::Receiver(receiver)) if receiver.reference.is_some() && receiver.mutability.is_none())
+    {
         return Err(syn::Error::new_spanned(&item.sig, "expected `&self` first"));
     }
     let argument = |input: &FnArg| match input {
         FnArg::Typed(typed) => match (&*typed.pat, &*typed.ty) {
-            (_, Type::Reference(reference)) => Err(syn::Error::new_spanned(reference, "arguments are owned: they cross the wire")),
+            (_, Type::Reference(reference)) => {
+                Err(syn::Error::new_spanned(reference, "arguments are owned: they cross the wire"))
+            }
             (Pat::Ident(name), kind) => Ok((name.ident.clone(), kind.clone())),
             (other, _) => Err(syn::Error::new_spanned(other, "expected a plain name: it is the argument's name on the wire")),
         },

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use settee::flow::control::FlowControl;
 use settee::flow::RuleSet;
+use settee::flow::control::FlowControl;
 use settee::{Reply, Updates, rpc};
 use settee_core::error::{ErrorKind, codes};
 use settee_core::id::ShardId;
@@ -125,7 +125,8 @@ impl FlowControl for FlowRules {
 }
 
 fn stale(application: &str, present: u64, seen: u64) -> Error {
-    let message = format!("put flow rules of {application}: they are at generation {present}, yours were read at {seen}; read them again");
+    let message =
+        format!("put flow rules of {application}: they are at generation {present}, yours were read at {seen}; read them again");
     Error::new(ErrorKind::Conflict, codes::BAD_RULE, message)
 }
 
@@ -138,7 +139,14 @@ mod tests {
 
     fn rules(generation: u64) -> RuleSet {
         let limit = Limit::Concurrency { calls: 8 };
-        let rule = Rule { name: "few".into(), service: "pay.Payment".into(), method: None, side: Side::Server, limit, mode: Mode::Enforce };
+        let rule = Rule {
+            name: "few".into(),
+            service: "pay.Payment".into(),
+            method: None,
+            side: Side::Server,
+            limit,
+            mode: Mode::Enforce,
+        };
         RuleSet { generation, rules: vec![rule] }
     }
 

@@ -113,7 +113,9 @@ impl Ticket {
         let reached = self.progress.wait_for(|progress| progress.lost || progress.committed >= position).await;
         match reached {
             Ok(progress) if progress.committed >= position => Ok(()),
-            _ => Err(Error::new(ErrorKind::NotOwner, codes::WRITE_UNKNOWN, "write: the ownership of the shard was lost").unknown()),
+            _ => {
+                Err(Error::new(ErrorKind::NotOwner, codes::WRITE_UNKNOWN, "write: the ownership of the shard was lost").unknown())
+            }
         }
     }
 

@@ -138,7 +138,8 @@ mod tests {
     #[tokio::test]
     async fn the_slowest_is_looked_for_among_the_traces_that_cross_most_processes() {
         let traces = Traces::new();
-        let spans = vec![span(1, "a", 0, 90_000), span(2, "a", 0, 10), span(2, "b", 5, 10), span(3, "a", 0, 10), span(3, "b", 9, 10)];
+        let spans =
+            vec![span(1, "a", 0, 90_000), span(2, "a", 0, 10), span(2, "b", 5, 10), span(3, "a", 0, 10), span(3, "b", 9, 10)];
         traces.ingest(spans).await.unwrap();
         let stats = traces.stats().await.unwrap();
         assert_eq!((stats.spans, stats.processes, stats.widest, stats.slowest), (5, 2, 2, Some(TraceId(3))));

@@ -255,10 +255,7 @@ impl App {
         self
     }
 
-    fn in_background(
-        &mut self,
-        start: impl FnOnce(Shutdown) -> crate::expand::BoxFuture<'static, ()> + Send + 'static,
-    ) {
+    fn in_background(&mut self, start: impl FnOnce(Shutdown) -> crate::expand::BoxFuture<'static, ()> + Send + 'static) {
         self.background.push(Box::new(start));
     }
 }

@@ -22,7 +22,10 @@ fn a_later_layer_wins_and_says_where_it_came_from() {
     let layers = Layers::new()
         .with_file(Path::new("account.toml"), file)
         .unwrap()
-        .with_environment::<Account>("account", environment(&[("ACCOUNT_RETRIES", "2"), ("ACCOUNT_UNRELATED", "x"), ("SETTEE_WEIGHT", "7")]))
+        .with_environment::<Account>(
+            "account",
+            environment(&[("ACCOUNT_RETRIES", "2"), ("ACCOUNT_UNRELATED", "x"), ("SETTEE_WEIGHT", "7")]),
+        )
         .with_flag("database=flag")
         .unwrap();
     let (settings, account) = layers.read::<Account>().unwrap();

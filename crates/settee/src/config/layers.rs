@@ -57,7 +57,11 @@ impl Layers {
     /// Adds what the environment says: `SETTEE_X` for `settee.x`, `APPLICATION_X` for `x`. Of the application's own names only
     /// those count that `C` has, because other programs may use the same prefix.
     #[must_use]
-    pub fn with_environment<C: DeserializeOwned>(mut self, application: &str, variables: impl IntoIterator<Item = (String, String)>) -> Self {
+    pub fn with_environment<C: DeserializeOwned>(
+        mut self,
+        application: &str,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
         let own = format!("{}_", application.to_uppercase().replace('-', "_"));
         let known = fields_of::<C>().unwrap_or_default();
         for (name, text) in variables {

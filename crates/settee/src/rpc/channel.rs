@@ -3,10 +3,10 @@
 //! A call without a deadline gets [`DEFAULT_TIMEOUT`]. It is sent again only when it certainly did not happen, or when its
 //! method is declared idempotent (`core::rpc::retry`).
 
-mod endpoint;
-mod known;
 #[cfg(test)]
 mod channel_test;
+mod endpoint;
+mod known;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -286,7 +286,8 @@ impl Call<'_> {
     /// "No instance" with what is known instead: the question that users of every RPC framework ask most.
     fn nobody(&self, channel: &Inner, list: &InstanceList) -> Error {
         let known: Vec<_> = list.instances.iter().map(|instance| describe(instance)).collect();
-        let known = if known.is_empty() { "no instance is published".to_owned() } else { format!("known are {}", known.join(", ")) };
+        let known =
+            if known.is_empty() { "no instance is published".to_owned() } else { format!("known are {}", known.join(", ")) };
         let wanted = match (&self.options.route, self.options.instance) {
             (Some(_), _) => " for its routing key",
             (None, Some(_)) => " at the address asked for",
@@ -314,12 +315,10 @@ fn value<T: DeserializeOwned, R: Refusal>(received: Received) -> Reply<T, R> {
     match received {
         Received::Value(body) => Ok(expand::decode_reply(&body)?),
         Received::Refused(body) => Err(Fault::Refused(expand::decode_reply(&body)?)),
-        Received::Stream(_) => Err(Fault::Failed(Error::new(
-            ErrorKind::Internal,
-            codes::BAD_REPLY,
-            "read the answer: it is a stream, a value was expected",
-        )
-        .with_certainty(Certainty::Done))),
+        Received::Stream(_) => Err(Fault::Failed(
+            Error::new(ErrorKind::Internal, codes::BAD_REPLY, "read the answer: it is a stream, a value was expected")
+                .with_certainty(Certainty::Done),
+        )),
     }
 }
 

@@ -33,7 +33,9 @@ pub fn encode<T: Serialize + ?Sized>(encoding: Encoding, value: &T) -> Result<By
 
 /// Decodes what a caller sent.
 pub fn decode<T: DeserializeOwned>(encoding: Encoding, bytes: &[u8]) -> Result<T, Error> {
-    codec(encoding).decode(bytes, &BodyLimits::default()).map_err(|error| Error::new(ErrorKind::Invalid, codes::BAD_REQUEST, error.to_string()))
+    codec(encoding)
+        .decode(bytes, &BodyLimits::default())
+        .map_err(|error| Error::new(ErrorKind::Invalid, codes::BAD_REQUEST, error.to_string()))
 }
 
 /// Decodes what a server answered: the call was made, whatever its answer is worth.

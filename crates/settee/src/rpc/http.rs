@@ -137,7 +137,8 @@ impl Serving {
         let context = read_context(&request);
         let body = read_body(request).await?;
         let body = if body.is_empty() { Bytes::from_static(b"{}") } else { body };
-        let incoming = Incoming { service, method, encoding: Encoding::Json, body, context, xid: None, session: self.session.clone() };
+        let incoming =
+            Incoming { service, method, encoding: Encoding::Json, body, context, xid: None, session: self.session.clone() };
         Ok(self.services.serve(incoming).await)
     }
 }
@@ -153,9 +154,8 @@ fn read_context(request: &Request<body::Incoming>) -> Context {
 }
 
 async fn read_body(request: Request<body::Incoming>) -> Result<Bytes, Error> {
-    let too_large = || {
-        Error::new(ErrorKind::Invalid, codes::TOO_LARGE, format!("read a request body: more than {BODY_BYTES} bytes"))
-    };
+    let too_large =
+        || Error::new(ErrorKind::Invalid, codes::TOO_LARGE, format!("read a request body: more than {BODY_BYTES} bytes"));
     if request.body().size_hint().lower() > BODY_BYTES as u64 {
         return Err(too_large());
     }

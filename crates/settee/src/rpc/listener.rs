@@ -70,7 +70,8 @@ impl Listening {
         let address = listener.local_addr().map_err(|error| listen_failed(at, error))?;
         let (stop, stopping) = pair();
         let (guard, alive) = watch::channel(());
-        let serving = Serving { services, pages, stopping, drain: config.drain, calls: config.calls_per_connection, _alive: guard };
+        let serving =
+            Serving { services, pages, stopping, drain: config.drain, calls: config.calls_per_connection, _alive: guard };
         let drain = config.drain;
         env::spawn(accept(listener, Arc::new(serving), config));
         Ok(Self { address, stop, alive, drain })

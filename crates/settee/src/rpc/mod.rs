@@ -7,22 +7,22 @@
 //!                \-> in process: straight to the implementation
 //! ```
 //!
-//! Read [`reply`] first, then [`service`](mod@service), [`link`], [`listener`], [`channel`].
+//! Read [`reply`] first, then [`service`](mod@service), the private `link`, [`listener`] and [`channel`].
 
-pub mod reply;
-pub mod updates;
-pub mod session;
-pub mod service;
+pub mod channel;
+pub mod discovery;
 #[doc(hidden)]
 pub mod expand;
 mod header;
-mod link;
-mod stream;
-mod server;
 mod http;
+mod link;
 pub mod listener;
-pub mod discovery;
-pub mod channel;
+pub mod reply;
+mod server;
+pub mod service;
+pub mod session;
+mod stream;
+pub mod updates;
 
 pub use channel::{CallOptions, Channel, Channels, ServiceClient};
 pub use discovery::{Discovery, StaticInstances};

@@ -147,7 +147,12 @@ async fn a_drain_serves_what_was_under_way() {
     let (listening, _) = serving().await;
     let till: TillClient = channels(&listening).client();
     till.double(1).await.unwrap();
-    let calls: Vec<_> = (0..64).map(|n| { let till = till.clone(); crate::spawn(async move { till.double(n).await }) }).collect();
+    let calls: Vec<_> = (0..64)
+        .map(|n| {
+            let till = till.clone();
+            crate::spawn(async move { till.double(n).await })
+        })
+        .collect();
     let drained = crate::spawn(listening.drain());
     for call in calls {
         match call.await.unwrap() {

@@ -7,7 +7,7 @@ mod exporter;
 mod filter;
 mod tracer;
 
-pub use settee_core::trace::{SpanId, SpanKind, SpanOutcome, SpanRecord, TraceContext, TraceId};
 pub use exporter::export;
 pub use filter::ServerSpans;
+pub use settee_core::trace::{SpanId, SpanKind, SpanOutcome, SpanRecord, TraceContext, TraceId};
 pub use tracer::{FinishedSpans, OpenSpan, Tracer};

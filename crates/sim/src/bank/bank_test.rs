@@ -25,7 +25,9 @@ fn the_bank_holds_and_moves_money_in_every_seed() {
 /// A fast plant for each kind of checker; the rest is for `simulate --planted`.
 #[test]
 fn planted_bugs_are_found() {
-    for plant in [Plant::MintsMoney, Plant::ForgetsFence, Plant::PublishesBeforeCommit, Plant::AcknowledgesFirst, Plant::PushesEmptyList] {
+    for plant in
+        [Plant::MintsMoney, Plant::ForgetsFence, Plant::PublishesBeforeCommit, Plant::AcknowledgesFirst, Plant::PushesEmptyList]
+    {
         let finds = |number: &u64| {
             let report = run(*number, Some(plant));
             report.violations.iter().any(|violation| plant.breaks().contains(&violation.invariant.as_str()))

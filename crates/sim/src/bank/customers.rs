@@ -7,7 +7,9 @@ use settee::app::App;
 use settee::{Error, Timestamp};
 use settee_core::env;
 use settee_core::registry::Share;
-use settee_payments::api::{Account, AccountClient, NewAccount, Notify, NotifyClient, Payment, PaymentClient, Settled, TRANSFERS, Transfer};
+use settee_payments::api::{
+    Account, AccountClient, NewAccount, Notify, NotifyClient, Payment, PaymentClient, Settled, TRANSFERS, Transfer,
+};
 use tokio::time::sleep;
 
 use super::journal::Told;

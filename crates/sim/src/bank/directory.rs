@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use settee::registry::control::{
-    ListUpdate, Publish, Published, RegistryControl, RegistryControlClient, ServiceView, Withdraw,
-};
+use settee::registry::control::{ListUpdate, Publish, Published, RegistryControl, RegistryControlClient, ServiceView, Withdraw};
 use settee::registry::{InstanceList, RegistryClient, RegistryOptions};
 use settee::rpc::{Channels, Discovery, StaticInstances};
 use settee::trace::Tracer;

@@ -113,7 +113,6 @@ fn told(stage: &Stage, letter: Letter, sent: Result<Place, Error>) {
 }
 
 /// The recorder: its effect is a line in the notes.
-#[expect(clippy::unused_async, reason = "built like the other applications")]
 pub(super) async fn recorder(app: App, stage: Arc<Stage>) -> Result<App, Error> {
     Ok(app.consume(TOPIC, GROUP, move |message| record(stage.clone(), message)))
 }

@@ -70,7 +70,9 @@ impl Plant {
             Self::MintsMoney => &["I1"],
             Self::ForgetsFence => &["I2"],
             Self::DropsSyncs => &["I2", "I3", "I15"],
-            Self::PublishesBeforeCommit | Self::ForgetsInbox => &["I4"],
+            Self::PublishesBeforeCommit => &["I4"],
+            // The service's own key refuses the second effect, so its message is never done, or becomes a dead letter.
+            Self::ForgetsInbox => &["I3", "I4"],
             Self::AcknowledgesFirst => &["I3", "I5"],
             Self::RepeatsRuns => &["I6"],
             Self::IgnoresTokens => &["I7"],
@@ -94,9 +96,11 @@ impl fmt::Display for Plant {
 }
 
 /// Triggers in a ledger.
-pub(super) const MINTING: &str = "CREATE TRIGGER IF NOT EXISTS mint AFTER INSERT ON entries WHEN NEW.minor > 0 AND NEW.minor % 3 = 0
+pub(super) const MINTING: &str =
+    "CREATE TRIGGER IF NOT EXISTS mint AFTER INSERT ON entries WHEN NEW.minor > 0 AND NEW.minor % 3 = 0
     BEGIN UPDATE accounts SET balance_minor = balance_minor + 1 WHERE account = NEW.account; END";
-pub(super) const FORGETTING_FENCE: &str = "CREATE TRIGGER IF NOT EXISTS forget AFTER UPDATE OF state ON settee_fence WHEN NEW.state = 1
+pub(super) const FORGETTING_FENCE: &str =
+    "CREATE TRIGGER IF NOT EXISTS forget AFTER UPDATE OF state ON settee_fence WHEN NEW.state = 1
     BEGIN DELETE FROM settee_fence WHERE xid = NEW.xid AND branch = NEW.branch; END";
 pub(super) const FORGETTING_INBOX: &str = "CREATE TRIGGER IF NOT EXISTS forget AFTER INSERT ON settee_inbox
     BEGIN DELETE FROM settee_inbox WHERE message_id = NEW.message_id; END";

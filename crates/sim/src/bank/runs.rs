@@ -88,7 +88,6 @@ impl Firings {
 }
 
 /// A worker: all three jobs.
-#[expect(clippy::unused_async, reason = "built like the other applications")]
 pub(super) async fn worker(app: App, stage: Arc<Stage>) -> Result<App, Error> {
     let repeats = stage.has(Plant::RepeatsRuns);
     let job = |name| {

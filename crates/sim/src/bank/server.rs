@@ -55,7 +55,7 @@ enum Storage {
 /// Adds the server.
 pub(super) fn add(stage: &Arc<Stage>) -> Node {
     let world = &stage.world;
-    let storage = if world.seed() % SEEDS_BESIDE == 0 && !needs_disk(stage.plant) {
+    let storage = if world.seed().is_multiple_of(SEEDS_BESIDE) && !needs_disk(stage.plant) {
         let faulty = MemoryKv::new().with_faults(world.kv_faults());
         Storage::Beside(faulty, MemoryLog::with_faults(world.log_faults()))
     } else {

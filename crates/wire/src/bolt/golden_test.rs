@@ -164,6 +164,7 @@ fn limits_cannot_be_raised_above_their_ceilings() {
 
 /// The full set from real peers lives beside the maintainers' checkout; a user's clone does not have it.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a test reads the vectors beside the checkout")]
 fn every_vector_of_real_peers_is_reproduced_to_the_byte() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/vectors");
     for (name, least) in [("bolt-java.json", 18), ("bolt-node.json", 22)] {

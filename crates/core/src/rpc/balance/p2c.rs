@@ -61,7 +61,11 @@ mod tests {
         let candidates = [candidate(0, 0, 1.0), candidate(0, 0, 1.0), candidate(100, 9, 900.0)];
         for random in 0..3 {
             assert_eq!(PowerOfTwoChoices.pick(&candidates, &mut |bound| random % bound), Some(2));
-            assert_eq!(PowerOfTwoChoices.pick(&candidates[..2], &mut |bound| random % bound), Some(random % 2), "better than none");
+            assert_eq!(
+                PowerOfTwoChoices.pick(&candidates[..2], &mut |bound| random % bound),
+                Some(random % 2),
+                "better than none"
+            );
         }
     }
 }

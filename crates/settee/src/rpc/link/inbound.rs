@@ -7,9 +7,9 @@ use settee_core::{Certainty, Context, Error};
 use settee_wire::bolt::{Body, Codec, Head, HeaderError, Limits, Status, Timeout};
 
 use super::outbox::Completed;
+use crate::rpc::expand;
 use crate::rpc::header::{self, ContextReader};
 use crate::rpc::stream::{MAX_CREDIT, SERVICE as STREAM_SERVICE};
-use crate::rpc::expand;
 
 /// The name under which ends talk about the connection itself.
 pub(super) const LINK_SERVICE: &str = "settee.Link";
@@ -44,7 +44,11 @@ pub(super) fn request(head: Head, body: &Body, timeout: Timeout, limits: &Limits
         }
     }
     let (Some(service), Some(method)) = (service, method) else {
-        return Err(Error::new(ErrorKind::Invalid, codes::BAD_REQUEST, "read a call: the headers service and method are missing"));
+        return Err(Error::new(
+            ErrorKind::Invalid,
+            codes::BAD_REQUEST,
+            "read a call: the headers service and method are missing",
+        ));
     };
     match (service, stream) {
         (STREAM_SERVICE, Some(id)) => stream_request(method, id, credit),

@@ -9,15 +9,15 @@
 //! is made for a call: deadlines lie in one ordered set, writes of many calls leave in one system call.
 
 mod driver;
+#[cfg(test)]
+mod hostile_test;
 mod inbound;
+#[cfg(test)]
+mod link_test;
 mod outbox;
 mod pulse;
 mod pump;
 mod queue;
-#[cfg(test)]
-mod hostile_test;
-#[cfg(test)]
-mod link_test;
 
 pub(crate) use outbox::{LinkHandle, Outgoing, Received};
 

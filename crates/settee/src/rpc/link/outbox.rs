@@ -21,8 +21,8 @@ use tokio::sync::oneshot;
 
 use super::pump::StreamsOut;
 use super::queue::{Place, WriteQueue};
-use crate::rpc::session::Session;
 use crate::rpc::header;
+use crate::rpc::session::Session;
 use crate::rpc::stream::{self, StreamQueue, StreamReader};
 
 /// The class text of frames between settee peers. Java peers dispatch on their own class names and never see it.
@@ -339,7 +339,8 @@ impl Outbox {
         loop {
             self.last_id = self.last_id.wrapping_add(1);
             // 0 is for frames without a call. The numbers come round, and streams and patient calls live long.
-            let used = self.last_id == 0 || self.waiting.contains_key(&self.last_id) || self.streams_in.contains_key(&self.last_id);
+            let used =
+                self.last_id == 0 || self.waiting.contains_key(&self.last_id) || self.streams_in.contains_key(&self.last_id);
             if !used {
                 return self.last_id;
             }

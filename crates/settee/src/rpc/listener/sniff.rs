@@ -69,7 +69,9 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_byte_decides_and_is_not_lost() {
-        for (bytes, protocol) in [(&b"\x01ab"[..], Protocol::Bolt), (b"POST", Protocol::Http), (b"\x16\x03", Protocol::Unknown(0x16))] {
+        for (bytes, protocol) in
+            [(&b"\x01ab"[..], Protocol::Bolt), (b"POST", Protocol::Http), (b"\x16\x03", Protocol::Unknown(0x16))]
+        {
             let (mut near, far) = tokio::io::duplex(64);
             tokio::io::AsyncWriteExt::write_all(&mut near, bytes).await.unwrap();
             drop(near);

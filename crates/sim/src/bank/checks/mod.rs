@@ -73,7 +73,9 @@ impl Checks for Bank {
         Box::pin(async move {
             let evidence = match gather(&self.0).await {
                 Ok(evidence) => evidence,
-                Err(error) => return vec![Violation::new("liveness", format_args!("the healed system does not answer: {error}"))],
+                Err(error) => {
+                    return vec![Violation::new("liveness", format_args!("the healed system does not answer: {error}"))];
+                }
             };
             count(world, &evidence);
             let held = [
