@@ -1,6 +1,7 @@
 //! What is to be done when: each item at one time at most, the earliest first.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use settee_core::Timestamp;
 use settee_core::job::RunId;
@@ -20,7 +21,12 @@ pub(super) enum Item {
 pub(super) struct Agenda {
     by_time: BTreeSet<(Timestamp, Item)>,
     times: BTreeMap<Item, Timestamp>,
+    /// The latest time at which anything was taken.
+    looked_at: Timestamp,
 }
+
+/// A clock that is back by less is left alone: what waits is late by as much.
+const SET_BACK: Duration = Duration::from_secs(1);
 
 impl Agenda {
     /// Puts `item` at `at`, and nowhere else.
@@ -33,12 +39,21 @@ impl Agenda {
 
     /// Takes the earliest item, if its time has come.
     pub(super) fn take(&mut self, now: Timestamp) -> Option<Item> {
+        if now.after(SET_BACK) < std::mem::replace(&mut self.looked_at, now) {
+            self.look_at_offers_again(now);
+        }
         if self.next()? > now {
             return None;
         }
         let (_, item) = self.by_time.pop_first()?;
         self.times.remove(&item);
         Some(item)
+    }
+
+    /// A clock that was wrong and is set back would keep every pending offer waiting for as long as it was wrong.
+    fn look_at_offers_again(&mut self, now: Timestamp) {
+        let offers: Vec<_> = self.times.keys().filter(|item| matches!(item, Item::Offer(_))).cloned().collect();
+        offers.into_iter().for_each(|offer| self.set(offer, now));
     }
 
     /// The time of the earliest item.
@@ -50,6 +65,17 @@ impl Agenda {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_no_offer_wait_and_no_run_early() {
+        let at = |seconds| Timestamp::EPOCH.after(Duration::from_secs(seconds));
+        let offer = Item::Offer(RunId { job: "a".into(), version: 1, due: at(1), slice: 0 });
+        let mut agenda = Agenda::default();
+        assert_eq!(agenda.take(at(9_000)), None);
+        agenda.set(offer.clone(), at(9_001));
+        agenda.set(Item::Fire("a".into(), at(9_002)), at(9_002));
+        assert_eq!((agenda.take(at(10)), agenda.take(at(10))), (Some(offer), None));
+    }
 
     #[test]
     fn an_item_is_found_once_at_the_time_that_was_set_last() {

@@ -96,10 +96,23 @@ async fn until(lists: &mut watch::Receiver<Arc<InstanceList>>, what: impl Fn(&In
 }
 
 /// A process of its own as the registry sees it: a connection that publishes and says nothing more.
-async fn process(server: &Server, port: u16) -> Channels {
+async fn process(server: &Server, port: u16) -> Process {
     let channels = server.channels();
-    channels.client::<RegistryControlClient>().publish(publish(instance(port, 1))).await.unwrap();
-    channels
+    let registry = channels.client::<RegistryControlClient>();
+    registry.publish(publish(instance(port, 1))).await.unwrap();
+    Process { channels, registry }
+}
+
+/// What holds the connection of a [`process`]: without its client it would be closed as unused.
+struct Process {
+    channels: Channels,
+    registry: RegistryControlClient,
+}
+
+impl Process {
+    fn close(&self) {
+        self.channels.close();
+    }
 }
 
 #[tokio::test]
@@ -152,15 +165,15 @@ async fn orphans_that_can_no_longer_be_reached_leave_by_probes() {
     for _ in 0..2 {
         let mut listener = env::listen(anywhere()).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let channels = process(&server, port).await;
+        let process = process(&server, port).await;
         listener.accept().await.expect("the registry looks whether somebody listens");
-        processes.push((channels, listener));
+        processes.push((process, listener));
     }
     let mut lists = server.registry.instances(SERVICE);
     until(&mut lists, |list| list.instances.len() == 2).await;
-    for (channels, listener) in processes {
+    for (process, listener) in processes {
         drop(listener);
-        channels.close();
+        process.close();
     }
     until(&mut lists, |list| list.instances.is_empty()).await;
 }
@@ -264,9 +277,9 @@ async fn a_process_that_starts_while_the_registry_is_away_finds_the_last_good_li
 async fn a_silent_session_is_doubted_and_believed_again_when_it_speaks() {
     let config = RegistryConfig { grace: Duration::ZERO, silence: Duration::from_millis(500) };
     let server = Server::start(1, anywhere(), config).await;
-    let channels = process(&server, 1).await;
+    let process = process(&server, 1).await;
     server.until(|view| view.orphans.len() == 1 && ports_of(view) == [1]).await;
-    channels.client::<RegistryControlClient>().publish(publish(instance(1, 1))).await.unwrap();
+    process.registry.publish(publish(instance(1, 1))).await.unwrap();
     assert!(server.view().await.orphans.is_empty());
 }
 

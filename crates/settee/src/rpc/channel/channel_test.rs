@@ -27,6 +27,7 @@ struct Pong;
 
 impl Ping for Pong {
     async fn ping(&self) -> Reply<u32> {
+        tokio::time::sleep(Duration::from_millis(5)).await;
         Ok(7)
     }
 }
@@ -169,9 +170,9 @@ async fn a_dead_instance_is_left_alone_while_others_live_and_found_again_when_it
     let channel = network.channel();
     network
         .run(async {
-            for _ in 0..1_000 {
+            let started = Instant::now();
+            while started.elapsed() < SECOND {
                 assert_eq!(ping(&channel, SECOND).await.unwrap(), 7);
-                tokio::time::sleep(Duration::from_millis(1)).await;
             }
             assert!((1..=3).contains(&network.connects(1)), "{} connects in a second", network.connects(1));
             network.addresses.lock().insert(1, quick);
@@ -202,7 +203,7 @@ async fn when_all_are_dead_they_are_still_asked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_instance_that_fails_quickly_does_not_draw_the_calls_of_others() {
+async fn an_instance_that_hangs_up_quickly_does_not_draw_the_calls_of_others() {
     let others = (2..10).map(|port| (port, Address::AnswersAfter(Duration::ZERO)));
     let network = Network::of([(1, Address::HangsUp)].into_iter().chain(others));
     let channel = network.channel();
@@ -215,7 +216,7 @@ async fn an_instance_that_fails_quickly_does_not_draw_the_calls_of_others() {
             failed
         })
         .await;
-    assert!(failed < 200, "{failed} of 400 calls failed at one instance of nine");
+    assert!(failed < 10, "{failed} of 400 calls failed at one instance of nine");
 }
 
 #[tokio::test(start_paused = true)]

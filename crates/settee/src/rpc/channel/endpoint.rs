@@ -31,6 +31,8 @@ pub(super) struct Endpoint {
     address: SocketAddr,
     way: Mutex<Way>,
     in_flight: AtomicU32,
+    /// Connects that failed and connections that were lost since the last answer.
+    failures: AtomicU32,
     /// Bits of an `f64`: smoothed microseconds.
     latency_us: AtomicU64,
 }
@@ -41,7 +43,6 @@ struct Way {
     link: Option<LinkHandle>,
     /// A connect that is under way, for everybody who waits for it.
     connecting: Option<watch::Receiver<Connected>>,
-    failures: u32,
     avoid_until: Option<Instant>,
 }
 
@@ -50,7 +51,13 @@ type Connected = Option<Result<LinkHandle, Arc<io::Error>>>;
 
 impl Endpoint {
     pub(super) fn new(address: SocketAddr) -> Self {
-        Self { address, way: Mutex::default(), in_flight: AtomicU32::new(0), latency_us: AtomicU64::new(0) }
+        Self {
+            address,
+            way: Mutex::default(),
+            in_flight: AtomicU32::new(0),
+            failures: AtomicU32::new(0),
+            latency_us: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -89,6 +96,9 @@ impl Endpoint {
         // A quick failure is not a quick instance: it must not draw the calls of all others.
         if received.as_ref().map_or_else(says_how_long, |_| true) {
             self.observe(started.elapsed());
+            self.answered();
+        } else if link.is_closed() {
+            self.lost(&link);
         }
         received
     }
@@ -115,7 +125,7 @@ impl Endpoint {
         let (ended, connecting) = watch::channel(None);
         way.connecting = Some(connecting.clone());
         // After a failure one caller tries; the others stay away until it is known how that ends.
-        way.avoid_until = (way.failures > 0).then(|| Instant::now() + CONNECT_TIMEOUT);
+        way.avoid_until = (self.failures.load(Ordering::Relaxed) > 0).then(|| Instant::now() + CONNECT_TIMEOUT);
         let endpoint = self.clone();
         env::spawn(async move {
             let attempt = Attempt { endpoint, ended };
@@ -123,6 +133,27 @@ impl Endpoint {
             attempt.end(connected.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer within a second"))));
         });
         connecting
+    }
+
+    /// Who accepts connections and answers nothing is as dead as who refuses them: failures count until there is an answer.
+    fn answered(&self) {
+        if self.failures.load(Ordering::Relaxed) > 0 {
+            self.failures.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes that a connection was lost, once for all the calls that were on it.
+    fn lost(&self, link: &LinkHandle) {
+        let mut way = self.way.lock();
+        if way.link.take_if(|current| current.is_same(link)).is_some() {
+            self.failed(&mut way);
+        }
+    }
+
+    fn failed(&self, way: &mut Way) {
+        let before = self.failures.load(Ordering::Relaxed);
+        self.failures.store(before.saturating_add(1), Ordering::Relaxed);
+        way.avoid_until = Some(Instant::now() + avoid_for(before));
     }
 
     fn unreachable(&self, why: &str) -> Error {
@@ -164,13 +195,10 @@ impl Attempt {
         match &result {
             Ok(link) => {
                 let before = way.link.replace(link.clone());
-                (way.failures, way.avoid_until) = (0, None);
+                way.avoid_until = None;
                 drop(before);
             }
-            Err(_) => {
-                way.avoid_until = Some(Instant::now() + avoid_for(way.failures));
-                way.failures = way.failures.saturating_add(1);
-            }
+            Err(_) => self.endpoint.failed(&mut way),
         }
         drop(way);
         self.ended.send_replace(Some(result.map_err(Arc::new)));

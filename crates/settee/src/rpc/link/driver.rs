@@ -27,7 +27,7 @@ use crate::rpc::service::{Answer, BoxFuture, Encoding};
 /// Bytes of a fresh read buffer.
 const READ_CHUNK: usize = 16 << 10;
 
-/// A read buffer with less room than this gives way to a fresh one: frames keep the memory that they lie in, so a buffer is used up.
+/// A read buffer with less room than this gives way to a fresh one: a buffer is used up, because frames keep their memory.
 const READ_ROOM: usize = 2 << 10;
 
 /// Bytes read ahead while requests wait for their turn: enough to notice that the peer lives, or left.
@@ -325,7 +325,7 @@ impl<C: Io> Driver<C> {
         }
     }
 
-    /// A peer that closed may have answered before: what lies in the socket tells calls that are done from those that are unknown.
+    /// A peer that closed may have answered before: what lies in the socket tells what is done from what is unknown.
     fn last_answers(&mut self, error: &io::Error, context: &mut Context<'_>) -> End {
         for _ in 0..LAST_READS {
             if !self.link.is_waiting() || !matches!(self.read(context), Ok(true)) {

@@ -1,9 +1,11 @@
 //! A link against a peer that is written by hand: what is sent, what is not, and how certain the errors are.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures::future::poll_immediate;
 use settee_core::error::{ErrorKind, codes};
 use settee_core::shutdown::{Shutdown, ShutdownTrigger, pair};
 use settee_core::{Certainty, Context, Error, env};
@@ -51,7 +53,7 @@ impl Service for Echo {
 }
 
 fn repeat(body: Bytes) -> Answer {
-    let (sender, items) = updates(1);
+    let (sender, items) = updates(64);
     env::spawn(async move { while sender.send(body.to_vec()).await.is_ok() {} });
     Answer::Stream(StreamSource::new(items))
 }
@@ -144,15 +146,16 @@ async fn a_call_that_timed_out_before_it_left_is_never_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_closed_link_called_not_done_is_never_sent() {
-    let (near, mut peer) = duplex(64);
+    let (near, mut peer) = duplex(1 << 20);
     let link = start_client(near, AT);
-    let stuck = started(&link, "echo", zeros(100 << 10), None);
+    let sent = started(&link, "echo", Bytes::new(), None);
     settle().await;
-    let queued = started(&link, "fail", Bytes::new(), None);
-    settle().await;
+    // Queued, and closed before the driver runs again.
+    let mut queued = pin!(call(&link, "fail", Bytes::new(), None));
+    assert!(poll_immediate(queued.as_mut()).await.is_none());
     link.close();
-    assert_eq!(stuck.await.unwrap().unwrap_err().certainty(), Certainty::Unknown);
-    assert_eq!(queued.await.unwrap().unwrap_err().certainty(), Certainty::NotDone);
+    assert_eq!(sent.await.unwrap().unwrap_err().certainty(), Certainty::Unknown);
+    assert_eq!(queued.await.unwrap_err().certainty(), Certainty::NotDone);
     assert!(frames(&mut peer).await.iter().all(|frame| method_of(frame) != "fail"));
     let error = call(&link, "echo", Bytes::new(), None).await.unwrap_err();
     assert!(error.is_retryable(), "a link that died since it was chosen: {error}");
@@ -229,11 +232,12 @@ async fn answers_that_came_before_the_peer_closed_are_not_unknown() {
     let link = start_client(near, AT);
     let first = started(&link, "echo", Bytes::new(), None);
     let asked = frames(&mut peer).await;
+    let mut second = pin!(call(&link, "echo", Bytes::new(), None));
+    assert!(poll_immediate(second.as_mut()).await.is_none());
     answer(&mut peer, asked[0].head, &[], &zeros(300 << 10)).await;
     drop(peer);
-    let second = started(&link, "echo", Bytes::new(), None);
     assert!(matches!(first.await.unwrap(), Ok(Received::Value(body)) if body.len() == 300 << 10));
-    assert!(second.await.unwrap().is_err());
+    assert!(second.await.is_err());
 }
 
 #[tokio::test(start_paused = true)]

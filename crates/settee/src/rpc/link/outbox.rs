@@ -281,6 +281,11 @@ impl LinkHandle {
         outbox.waiting.is_empty() && outbox.streams_in.is_empty()
     }
 
+    /// Whether both are ends of one connection.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Takes no new calls here; the connection closes when what is under way has ended.
     pub(crate) fn retire(&self) {
         self.going_away();
