@@ -2,16 +2,17 @@
 
 use settee::txn::State;
 use settee_payments::api::{Notify, NotifyClient, Payment, PaymentClient};
-use settee_tests::{Street, balance, open, order, settle, transactions_of, until};
+use settee_tests::{Street, balance, open, order, reach, settle, transactions_of, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_repeated_after_a_crash_gets_the_receipt_of_the_transfer_that_was_made() {
     let mut street = Street::start().await;
     open(&street.caller, &["alice", "bob"], 100_00).await;
+    let payment: PaymentClient = street.caller.client();
+    reach(&payment).await;
     // The first commit of an order says which transaction tries it, the second how that ended.
     street.part("payment").hold("sql.commit", 1).await;
 
-    let payment: PaymentClient = street.caller.client();
     let transfer = order("t-1", "alice", "bob", "12.50");
     let (first, asked) = (payment.clone(), transfer.clone());
     let unanswered = settee::spawn(async move { first.transfer(asked).await });

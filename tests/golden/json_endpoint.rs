@@ -1,7 +1,8 @@
 //! The JSON endpoint as `curl` sees it: a value, a refusal and a failure cannot be taken for one another.
 
 use serde_json::{Value, json};
-use settee_tests::{House, Page, get, open, post};
+use settee_payments::api::PaymentClient;
+use settee_tests::{House, Page, get, open, order, post, settle};
 
 const TRANSFER: &str = "/rpc/pay.Payment/transfer";
 
@@ -9,6 +10,8 @@ const TRANSFER: &str = "/rpc/pay.Payment/transfer";
 async fn a_value_a_refusal_and_a_failure_are_told_apart_by_status_and_by_body() {
     let house = House::start().await;
     open(&house.caller, &["alice", "bob"], 100_00).await;
+    let payment: PaymentClient = house.caller.client();
+    settle(&payment, &order("t-0", "alice", "bob", "1")).await.expect("everybody knows everybody now");
     let at = house.address("payment");
 
     let made = post(at, TRANSFER, &body("t-1", "12.50")).await;

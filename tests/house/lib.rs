@@ -100,6 +100,14 @@ pub async fn balance(caller: &App, account: &str) -> (i64, i64) {
     (balance.minor, balance.frozen_minor)
 }
 
+/// Waits until the payment service is known here, for stories whose next call must arrive.
+///
+/// # Panics
+/// When it stays away.
+pub async fn reach(payment: &PaymentClient) {
+    until(|| async { payment.known(Vec::new()).await.ok() }).await;
+}
+
 /// What the caller of a payment does: repeats the order until it has its outcome.
 ///
 /// # Panics

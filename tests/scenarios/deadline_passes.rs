@@ -21,7 +21,8 @@ async fn a_transfer_that_nobody_decides_is_aborted_and_its_money_is_free_again()
     until(|| async { control.stats().await.ok() }).await;
 
     let transfer = transactions.begin("transfer", TIMEOUT).with_reference("t-1");
-    transfer.attempt(&debit, order("t-1", "alice", "bob", "80").debit(80_00)).await.expect("there is enough");
+    let leg = order("t-1", "alice", "bob", "80").debit(80_00);
+    until(|| async { transfer.attempt(&debit, leg.clone()).await.ok() }).await;
     assert_eq!(balance(&house.caller, "alice").await, (100_00, 80_00), "the try holds it");
 
     // Time passes, and nobody says a word.

@@ -18,7 +18,7 @@ fn summary(arguments: &[&str]) -> (Option<i32>, Value) {
 
 #[test]
 fn a_hundred_seeds_repeat_exactly_and_reach_every_fault() {
-    let (code, summary) = summary(&["--seeds", "100", "--meta"]);
+    let (code, summary) = summary(&["--workload", "toy", "--seeds", "100", "--meta"]);
     assert_eq!(summary["failures"], Value::Array(Vec::new()));
     assert_eq!((code, summary["seeds"].as_u64(), summary["violations"].as_u64()), (Some(0), Some(100), Some(0)));
     println!("{summary}");
@@ -39,8 +39,20 @@ fn an_acknowledgement_before_the_write_is_found_and_says_how_to_replay_it() {
 
 #[test]
 fn different_seeds_tell_different_stories_and_one_seed_always_the_same() {
-    let report = |seed: &str| serde_json::from_str::<Value>(&simulate(&["--report", "--seed", seed]).1).expect("a report");
+    let report = |seed: &str| {
+        serde_json::from_str::<Value>(&simulate(&["--workload", "toy", "--report", "--seed", seed]).1).expect("a report")
+    };
     let (one, other) = (report("1"), report("2"));
     assert_ne!(one["hash"], other["hash"]);
     assert_eq!(one, report("1"));
+}
+
+/// The whole system, SQLite included, repeats exactly too. Few seeds: this is the unoptimised build.
+#[test]
+fn the_bank_repeats_exactly() {
+    let (_, summary) = summary(&["--workload", "bank", "--seeds", "6", "--meta"]);
+    let failures = summary["failures"].as_array().expect("a list");
+    let differing: Vec<_> = failures.iter().filter(|failure| failure["invariant"] == "replay").collect();
+    assert_eq!(differing, Vec::<&Value>::new());
+    assert_eq!(summary["seeds"].as_u64(), Some(6));
 }
