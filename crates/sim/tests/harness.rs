@@ -55,4 +55,6 @@ fn the_bank_repeats_exactly() {
     let differing: Vec<_> = failures.iter().filter(|failure| failure["invariant"] == "replay").collect();
     assert_eq!(differing, Vec::<&Value>::new());
     assert_eq!(summary["seeds"].as_u64(), Some(6));
+    let count = |state: &str| summary["states"][state].as_u64().unwrap_or(0);
+    assert!(count("transfer settled") > 30 && count("run had its effect") > 30, "{}", summary["states"]);
 }
