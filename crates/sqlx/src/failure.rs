@@ -28,11 +28,11 @@ pub(crate) fn primary_code(error: &sqlx::Error) -> Option<i32> {
     Some(code & PRIMARY)
 }
 
-/// The error of `doing` something at `place`.
+/// The error of `doing` something at `place`: a step of whoever asked for it.
 pub(crate) fn of_statement(doing: impl fmt::Display, place: &Path, error: sqlx::Error) -> Error {
     let (kind, code, advice) = class(&error);
     let message = format!("{doing} in {}: {error}{advice}", place.display());
-    Error::new(kind, code, message).caused_by(error)
+    Error::new(kind, code, message).caused_by(error).of_step()
 }
 
 /// The error of opening `place`: what stands there instead of a database is looked at only now.

@@ -184,7 +184,7 @@ fn stored_producer((id, epoch): (i64, i64)) -> ProducerRef {
 
 fn encode<T: Serialize + ?Sized>(doing: &str, value: &T) -> Result<Bytes, Error> {
     settee::expand::encode(Encoding::MessagePack, value)
-        .map_err(|error| Error::new(ErrorKind::Invalid, codes::BAD_REQUEST, format!("{doing}: {}", error.message())))
+        .map_err(|error| Error::new(ErrorKind::Invalid, codes::BAD_REQUEST, format!("{doing}: {}", error.message())).of_step())
 }
 
 /// What the broker checks, checked while the sender can still be told: a row that it never takes would hold up all others.
@@ -193,7 +193,7 @@ fn check(topic: &str, message: &Outgoing) -> Result<(), Error> {
     if topic.is_empty() || topic.len() > MAX_TOPIC_BYTES || !topic.bytes().all(is_name) {
         let text =
             format!("publish to topic {topic:?}: a name has 1 to {MAX_TOPIC_BYTES} ASCII letters, digits, `.`, `-` and `_`");
-        return Err(Error::new(ErrorKind::Invalid, codes::BAD_REQUEST, text));
+        return Err(Error::new(ErrorKind::Invalid, codes::BAD_REQUEST, text).of_step());
     }
     let Outgoing { id, key, headers, payload, not_before } = message.clone();
     settee_core::mq::Message { id, key, headers, payload, not_before, published: Timestamp::EPOCH }.check()

@@ -96,7 +96,7 @@ impl<Db: sqlx::Database> Slots<Db> {
             "take a connection to {}: none became free within {waited:?}; end transactions sooner, open none inside of another",
             self.place.display()
         );
-        Error::new(ErrorKind::Limited, codes::DATABASE_FAILED, message)
+        Error::new(ErrorKind::Limited, codes::DATABASE_FAILED, message).of_step()
     }
 
     /// Closing rolls back. In simulation it has happened when this returns.

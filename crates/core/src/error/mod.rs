@@ -2,6 +2,10 @@
 //!
 //! In money code "did it happen?" has three answers, so every [`Error`] carries a [`Certainty`]. Callers ask questions
 //! ([`Error::kind`], [`Error::certainty`], [`Error::is_retryable`]); the wording is not an interface, the [`Code`] is.
+//!
+//! A certainty is about one operation. A handler that passes on the error of a call with `?` has asked for something else than
+//! its caller has: what that call left undone, the handler may have done before it. So clients mark what they return
+//! ([`Error::of_step`]), and whoever ran the handler reads the mark ([`Error::of_whole`]).
 
 mod code;
 
@@ -73,6 +77,7 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     certainty: Certainty,
+    is_of_step: bool,
     code: Code,
     message: String,
     retry_after: Option<Duration>,
@@ -88,6 +93,7 @@ impl Error {
         Self(Box::new(Inner {
             kind,
             certainty: Certainty::NotDone,
+            is_of_step: false,
             code,
             message: message.into(),
             retry_after: None,
@@ -107,11 +113,38 @@ impl Error {
         self.with_certainty(Certainty::Unknown)
     }
 
-    /// The same error with another certainty.
+    /// The same error with another certainty, which is that of whoever says so: it is no longer [of a step](Error::of_step).
     #[must_use]
     pub fn with_certainty(mut self, certainty: Certainty) -> Self {
         self.0.certainty = certainty;
+        self.0.is_of_step = false;
         self
+    }
+
+    /// The same error, given to somebody for whom the operation that failed was one step of several: a handler that called
+    /// another service, say. Its certainty remains that of the step.
+    #[must_use]
+    pub fn of_step(mut self) -> Self {
+        self.0.is_of_step = true;
+        self
+    }
+
+    /// The same error as the outcome of everything that was to be done: if it is that of a step, whether the whole happened is
+    /// unknown. A handler that knows better says so with [`Error::with_certainty`].
+    ///
+    /// ```
+    /// use settee_core::error::{Certainty, Error, ErrorKind, codes};
+    ///
+    /// let no_instance = || Error::new(ErrorKind::Unavailable, codes::NO_INSTANCE, "call pay.Notify.tell: no instance is known");
+    /// let passed_on = no_instance().of_step().of_whole();
+    /// assert_eq!(passed_on.certainty(), Certainty::Unknown, "the handler may have moved money before it called");
+    ///
+    /// let stated = no_instance().of_step().with_certainty(Certainty::NotDone).of_whole();
+    /// assert_eq!(stated.certainty(), Certainty::NotDone, "the handler says that it had done nothing");
+    /// ```
+    #[must_use]
+    pub fn of_whole(self) -> Self {
+        if self.0.is_of_step { self.unknown() } else { self }
     }
 
     /// The same error, with when trying again can help at the earliest.

@@ -64,7 +64,9 @@ fn body(model: &Model, index: usize, method: &Method) -> TokenStream {
                     let method = &#descriptor.methods[#index];
                     channel.#send(method, &#arguments_name { #(#arguments),* }, options).await
                 }
-                #way::InProcess(object, session) => session.clone().scope(object.#boxed(#(#arguments),*)).await,
+                #way::InProcess(object, session) => {
+                    ::settee::expand::replied(session.clone().scope(object.#boxed(#(#arguments),*)).await)
+                }
             }
         }
     }

@@ -172,7 +172,10 @@ async fn execute(handler: Arc<dyn AnyHandler>, order: RunOrder, sender: watch::S
     let work = AssertUnwindSafe(handler.run_to_json(Run::new(order))).catch_unwind();
     let answer = match tokio::time::timeout(timeout, context.scope(work)).await {
         Ok(Ok(Ok(result))) => Answer::Done { result: bounded(result) },
-        Ok(Ok(Err(error))) => failed(error.to_string(), error.certainty()),
+        Ok(Ok(Err(error))) => {
+            let error = error.of_whole();
+            failed(error.to_string(), error.certainty())
+        }
         Ok(Err(_panic)) => failed("the handler panicked".to_owned(), Certainty::Unknown),
         Err(_) => failed(format!("the handler took longer than {timeout:?}"), Certainty::Unknown),
     };

@@ -123,7 +123,7 @@ impl Producer {
             Err(error) => Err(error),
         };
         span.finish(sent.as_ref().map(|_| SpanOutcome::Success));
-        sent
+        sent.map_err(Error::of_step)
     }
 
     async fn queue_and_wait(&self, topic: &str, message: Outgoing, limit: Option<Duration>) -> Result<Place, Error> {

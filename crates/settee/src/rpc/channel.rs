@@ -153,7 +153,8 @@ impl Channel {
     /// Calls a method and waits for its value.
     ///
     /// # Errors
-    /// [`Fault::Refused`] when the service said no; [`Fault::Failed`] otherwise, and its certainty says whether it happened.
+    /// [`Fault::Refused`] when the service said no; [`Fault::Failed`] otherwise, and its certainty says whether it happened. It is
+    /// marked as [of a step](Error::of_step): passed on by a handler, it says nothing about the handler.
     ///
     /// # Cancel safety
     /// A call that is dropped may still happen.
@@ -163,8 +164,8 @@ impl Channel {
         T: DeserializeOwned,
         R: Refusal,
     {
-        let received = self.send(method, arguments, options, 0).await?;
-        value(received)
+        let reply = self.send(method, arguments, options, 0).await.map_or_else(|error| Err(Fault::Failed(error)), value);
+        reply.map_err(|fault| fault.map_failure(Error::of_step))
     }
 
     /// Calls a method that answers with a stream of updates.
@@ -180,10 +181,12 @@ impl Channel {
         T: DeserializeOwned,
         R: Refusal,
     {
-        match self.send(method, arguments, options, DEFAULT_CREDIT).await? {
-            Received::Stream(reader) => Ok(Updates::decoded(reader, expand::decode_reply::<T>)),
-            other => value::<T, R>(other).and_then(|_| Err(Fault::Failed(no_stream(&self.0.service, method)))),
-        }
+        let reply = match self.send(method, arguments, options, DEFAULT_CREDIT).await {
+            Ok(Received::Stream(reader)) => Ok(Updates::decoded(reader, expand::decode_reply::<T>)),
+            Ok(other) => value::<T, R>(other).and_then(|_| Err(Fault::Failed(no_stream(&self.0.service, method)))),
+            Err(error) => Err(Fault::Failed(error)),
+        };
+        reply.map_err(|fault| fault.map_failure(Error::of_step))
     }
 
     async fn send<A: Serialize + Sync>(

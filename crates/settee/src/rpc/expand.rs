@@ -79,8 +79,14 @@ fn fault_answer<R: Refusal>(encoding: Encoding, fault: Fault<R>) -> Answer {
             Ok(body) => Answer::Refused { code: refusal.code().to_owned(), body },
             Err(error) => Answer::Failed(error),
         },
-        Fault::Failed(error) => Answer::Failed(error),
+        Fault::Failed(error) => Answer::Failed(error.of_whole()),
     }
+}
+
+/// What an implementation in the same process replied, as its caller is to see it: like over the network, the failure of a step
+/// of the handler says nothing about the handler, and the failure of the handler is one of a step to its caller.
+pub fn replied<T, R>(reply: Reply<T, R>) -> Reply<T, R> {
+    reply.map_err(|fault| fault.map_failure(|error| error.of_whole().of_step()))
 }
 
 /// The method ran; only its answer cannot be written.

@@ -35,4 +35,6 @@ pub use session::{Session, SessionId};
 pub use updates::{UpdateSender, Updates, updates};
 
 #[cfg(test)]
+mod handler_test;
+#[cfg(test)]
 mod rpc_test;

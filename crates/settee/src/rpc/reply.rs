@@ -2,6 +2,18 @@
 //!
 //! A refusal is a business "no" (insufficient funds). It is not a `std::error::Error`, so `?` cannot turn it into an internal
 //! failure; `?` does work on every error type, which becomes [`Fault::Failed`].
+//!
+//! What `?` passes on is the failure of a step. Whether the *handler* did what it was asked for is then unknown to its caller, who
+//! repeats it only if it is declared idempotent. A handler that knows that it did nothing says so:
+//!
+//! ```
+//! # use settee::{Certainty, Error, Reply};
+//! # async fn balance() -> Reply<u64> { Ok(1) }
+//! async fn quote() -> Reply<u64> {
+//!     let nothing_done = |fault| Error::from(fault).with_certainty(Certainty::NotDone);
+//!     Ok(balance().await.map_err(nothing_done)? * 2)
+//! }
+//! ```
 
 use std::fmt;
 
@@ -51,6 +63,14 @@ impl<R> Fault<R> {
         match self {
             Self::Refused(refusal) => Some(refusal),
             Self::Failed(_) => None,
+        }
+    }
+
+    /// The same fault, a failure changed by `change`.
+    pub(crate) fn map_failure(self, change: impl FnOnce(Error) -> Error) -> Self {
+        match self {
+            Self::Refused(refusal) => Self::Refused(refusal),
+            Self::Failed(error) => Self::Failed(change(error)),
         }
     }
 

@@ -74,14 +74,18 @@ impl Till for Drawer {
     }
 }
 
-async fn serving() -> (Listening, Arc<Drawer>) {
-    let drawer = Arc::new(Drawer::default());
-    let services = Arc::new(Services::new().with(TillServer::shared(drawer.clone())));
+/// A listener on a port of its own.
+pub(super) async fn listening(services: Services) -> Listening {
     let at = "127.0.0.1:0".parse().unwrap();
-    (Listening::start(at, services, Arc::new(()), ServerConfig::default()).await.unwrap(), drawer)
+    Listening::start(at, Arc::new(services), Arc::new(()), ServerConfig::default()).await.unwrap()
 }
 
-fn channels(listening: &Listening) -> Channels {
+async fn serving() -> (Listening, Arc<Drawer>) {
+    let drawer = Arc::new(Drawer::default());
+    (listening(Services::new().with(TillServer::shared(drawer.clone()))).await, drawer)
+}
+
+pub(super) fn channels(listening: &Listening) -> Channels {
     Channels::new(Arc::new(StaticInstances::new().otherwise([listening.address()])), Tracer::off())
 }
 

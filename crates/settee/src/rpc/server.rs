@@ -10,6 +10,7 @@ use futures::FutureExt;
 use settee_core::error::{ErrorKind, codes};
 use settee_core::id::Xid;
 use settee_core::{Context, Error, env};
+use tokio::time::timeout_at;
 
 use super::service::{Answer, BoxFuture, Encoding, MethodDescriptor, Service, ServiceDescriptor};
 use super::session::Session;
@@ -110,8 +111,8 @@ impl Services {
         if !spawn {
             return Box::pin(column);
         }
-        let task = env::spawn(column);
-        Box::pin(async move { task.await.unwrap_or_else(|_| Answer::Failed(panicked("the task of the call"))) })
+        let mut task = AbortOnDrop(env::spawn(column));
+        Box::pin(async move { (&mut task.0).await.unwrap_or_else(|_| Answer::Failed(panicked("the task of the call"))) })
     }
 
     fn no_service(&self, service: &str) -> Error {
@@ -127,17 +128,32 @@ impl fmt::Debug for Services {
     }
 }
 
+/// A call whose connection breaks is dropped, wherever it runs.
+struct AbortOnDrop(env::JoinHandle<Answer>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// The column, from the outside in.
 async fn column(services: Arc<Services>, incoming: Incoming) -> Answer {
     let name = (incoming.service.name, incoming.descriptor().name);
     let (context, session) = (incoming.context.clone(), incoming.session.clone());
-    let expired = context.is_expired();
+    let (deadline, expired) = (context.deadline, context.is_expired());
     let work = async {
         // Late work is refused before anything is spent on it, filters included.
         if expired {
             return Answer::Failed(expired_at_the_door(name));
         }
-        Next { services, position: 0 }.run(incoming).await
+        let run = Next { services, position: 0 }.run(incoming);
+        match deadline {
+            None => run.await,
+            // Nobody waits for the answer any more, and what it holds (a permit, a lock, a local transaction) others wait for. The
+            // timer is only registered for a call that does not answer at once.
+            Some(deadline) => timeout_at(deadline, run).await.unwrap_or_else(|_| Answer::Failed(expired_under_way(name))),
+        }
     };
     // Ambient values are set before any filter runs, because filters read them.
     let scoped = session.scope(context.scope(work));
@@ -172,6 +188,11 @@ fn no_method(service: &ServiceDescriptor, method: &str) -> Error {
 fn expired_at_the_door((service, method): (&str, &str)) -> Error {
     let message = format!("serve {service}.{method}: the deadline had passed when the call arrived");
     Error::new(ErrorKind::DeadlineExceeded, codes::DEADLINE, message)
+}
+
+fn expired_under_way((service, method): (&str, &str)) -> Error {
+    let message = format!("serve {service}.{method}: the handler was dropped, its deadline passed");
+    Error::new(ErrorKind::DeadlineExceeded, codes::DEADLINE, message).unknown()
 }
 
 fn panicked(name: &str) -> Error {

@@ -58,7 +58,7 @@ where
     let (deadline, ends_at) = (env::wall_clock().after(remaining), Instant::now() + remaining);
     let key = FenceKey { xid: attempt.xid, branch: attempt.branch };
     let claim = FenceClaim { key, service, request: Request::Try, deadline };
-    let mut tx = store.begin().await?;
+    let mut tx = store.begin().await.map_err(undone)?;
     let row = tx.fence(&claim).await.map_err(undone)?;
     match Request::Try.on(row.before) {
         Action::RunBusiness(next) => try_now::<P>(handler, tx, Fenced { key: claim.key, next, ends_at }, &attempt.order).await,
@@ -93,13 +93,13 @@ async fn try_now<P: Tcc>(
         Ok(hold) => hold,
         Err(fault) => {
             roll_back(tx).await;
-            return Err(undone_fault(fault));
+            return Err(fault.map_failure(undone));
         }
     };
     let attempted = Attempted { hold, joins: nested.close() };
     let saved = write_saved::<P>(order, &attempted)?;
     tx.set_fence(&key, next, Some(saved)).await.map_err(undone)?;
-    tx.commit().await?;
+    tx.commit().await.map_err(all_there_is)?;
     Ok(attempted)
 }
 
@@ -119,7 +119,7 @@ where
     let request = Request::phase_two(phase_two.decision);
     let key = FenceKey { xid: phase_two.xid, branch: phase_two.branch.clone() };
     let claim = FenceClaim { key, service: P::DESCRIPTOR.name, request, deadline: env::wall_clock() };
-    let mut tx = store.begin().await?;
+    let mut tx = store.begin().await.map_err(undone)?;
     let row = tx.fence(&claim).await.map_err(undone)?;
     let kind = match request.on(row.before) {
         Action::RunBusiness(next) => {
@@ -128,7 +128,7 @@ where
             Done::Real
         }
         Action::AckEmpty => {
-            tx.commit().await?;
+            tx.commit().await.map_err(all_there_is)?;
             Done::Empty
         }
         Action::AckDone => {
@@ -160,7 +160,7 @@ async fn finish_now<P: Tcc>(
         return Err(undone(fault.into()));
     }
     tx.set_fence(&claim.key, next, None).await.map_err(undone)?;
-    tx.commit().await
+    tx.commit().await.map_err(all_there_is)
 }
 
 /// The roll-back is what dropping the connection would do too, so that it failed changes nothing.
@@ -173,11 +173,10 @@ fn undone(error: Error) -> Error {
     error.with_certainty(Certainty::NotDone)
 }
 
-fn undone_fault<R>(fault: Fault<R>) -> Fault<R> {
-    match fault {
-        Fault::Refused(refusal) => Fault::Refused(refusal),
-        Fault::Failed(error) => Fault::Failed(undone(error)),
-    }
+/// The local transaction is all that a request does: what its commit says holds for the request.
+fn all_there_is(error: Error) -> Error {
+    let certainty = error.certainty();
+    error.with_certainty(certainty)
 }
 
 fn write_saved<P: Tcc>(order: &P::Order, attempted: &Attempted<P::Hold>) -> Result<Bytes, Error> {

@@ -79,7 +79,7 @@ impl GlobalTransaction {
     /// # Cancel safety
     /// Nothing is lost.
     pub async fn xid(&self) -> Result<Xid, Error> {
-        self.xid.get_or_try_init(|| self.transactions.next_xid()).await.copied()
+        self.xid.get_or_try_init(|| self.transactions.next_xid()).await.copied().map_err(Error::of_step)
     }
 
     /// Tries one branch. Several may run at once; each call is a branch of its own, numbered in the order of the calls.
@@ -119,10 +119,10 @@ impl GlobalTransaction {
             return Ok(());
         }
         let xid = self.xid().await?;
-        let decided = self.settle(Decision::Commit).await?;
+        let decided = self.settle(Decision::Commit).await.map_err(Error::of_step)?;
         match decided.decision {
             Decision::Commit => Ok(()),
-            Decision::Abort => Err(aborted(xid, decided.cause)),
+            Decision::Abort => Err(aborted(xid, decided.cause).of_step()),
         }
     }
 
@@ -137,7 +137,7 @@ impl GlobalTransaction {
         if !self.begin.lock().is_begun {
             return Ok(());
         }
-        self.settle(Decision::Abort).await.map(|_| ())
+        self.settle(Decision::Abort).await.map(|_| ()).map_err(Error::of_step)
     }
 
     /// The Begin is awaited first, so that a decision finds what it is about. Whether it failed does not matter: a COMMIT of

@@ -71,11 +71,11 @@ impl Joins {
         let mut list = self.0.lock();
         if list.is_closed {
             let message = format!("try branch {}: what it would join has ended", branch.branch);
-            return Err(Error::new(ErrorKind::Closed, codes::SUPPRESSED, message));
+            return Err(Error::new(ErrorKind::Closed, codes::SUPPRESSED, message).of_step());
         }
         if list.branches.len() >= MAX_BRANCHES {
             let message = format!("try branch {} of a transaction that has {MAX_BRANCHES}", branch.branch);
-            return Err(Error::new(ErrorKind::Invalid, codes::TRANSACTION_TOO_LARGE, message));
+            return Err(Error::new(ErrorKind::Invalid, codes::TRANSACTION_TOO_LARGE, message).of_step());
         }
         list.branches.push(branch);
         Ok(())
@@ -112,5 +112,5 @@ pub(super) fn millis(duration: Duration) -> u64 {
 
 fn too_late(xid: Xid, branch: &BranchId, service: &str) -> Error {
     let message = format!("try branch {branch} of {xid} at {service}: the transaction's time is over");
-    Error::new(ErrorKind::DeadlineExceeded, codes::DEADLINE, message)
+    Error::new(ErrorKind::DeadlineExceeded, codes::DEADLINE, message).of_step()
 }
