@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod attribute;
+mod job;
 mod main_attribute;
 mod refusal;
 mod service;
@@ -45,6 +46,23 @@ pub fn tcc(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let attribute = parse_macro_input!(attribute as tcc::Attribute);
     let item = parse_macro_input!(item as syn::ItemTrait);
     finish(tcc::expand(attribute, item))
+}
+
+/// Makes an `async fn` a job: `#[settee::job(cron = "0 0 2 * * *", zone = "Europe/Zurich", misfire = "once")]`.
+///
+/// The function `async fn reconcile(run: Run, ledger: Ledger) -> Reply<Proof>` becomes `fn reconcile(ledger: Ledger) -> Job`, for
+/// `App::job`: what follows the run is what the job works on, cloned for every run. The job is called
+/// like the function.
+///
+/// It takes `name = ".."`, `cron = ".."` with `zone = ".."` or `every = Duration` (without either it runs when it is triggered),
+/// `timeout = Duration`, `misfire = "skip"` or `"once"`, `overlap = "skip"`, `"queue"` or `"allow"`, `idempotent` and `per_share`;
+/// what they mean and what is the default is said at the methods of `Job` with these names. Whatever else a job can be told is
+/// told to the job: `reconcile(ledger).retry(..)`.
+#[proc_macro_attribute]
+pub fn job(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    let attribute = parse_macro_input!(attribute as job::Attribute);
+    let item = parse_macro_input!(item as syn::ItemFn);
+    finish(job::expand(&attribute, item))
 }
 
 /// Runs `async fn main` on settee's runtime.

@@ -20,7 +20,7 @@ pub mod txn;
 pub use rpc::{Fault, Never, Refusal, Reply, Updates, refuse};
 pub use settee_core::error::{self, Certainty, Error, ErrorKind, Result};
 pub use settee_core::{Context, Instant, Timestamp};
-pub use settee_macros::{main, refusal, service, tcc};
+pub use settee_macros::{job, main, refusal, service, tcc};
 
 /// What the macros expand to; not an interface.
 #[doc(hidden)]

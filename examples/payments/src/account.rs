@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use settee::app::App;
 use settee::error::codes;
-use settee::job::{Job, JobHandler, Misfire, Run};
+use settee::job::Run;
 use settee::{Error, ErrorKind, Reply, refuse};
 use settee_sqlx::{Database, DatabaseOptions, Tx};
 
@@ -67,7 +67,7 @@ pub async fn service(app: App, config: &Config, options: DatabaseOptions) -> Rep
         .participate(CreditServer::new(ledger.clone(), database.clone()))
         .outbox(database.clone())
         .background(|shutdown| async move { database.sweep(shutdown).await })
-        .job(Job::new(RECONCILE, ledger).cron("0 0 2 * * *").zone("Europe/Zurich").misfire(Misfire::Once).per_share()))
+        .job(reconcile(ledger)))
 }
 
 impl Account for Ledger {
@@ -138,11 +138,9 @@ impl Credit for Ledger {
     }
 }
 
-impl JobHandler for Ledger {
-    type Output = Proof;
-
-    async fn run(&self, _: Run) -> Reply<Proof> {
-        let totals = ledger::totals(&self.database).await?;
-        Ok(Proof { totals, out_of_balance: ledger::out_of_balance(&self.database).await? })
-    }
+/// Proves that the ledger's sums are those of its entries: a slice for each ledger; whoever asks adds the proofs up.
+#[settee::job(name = RECONCILE, cron = "0 0 2 * * *", zone = "Europe/Zurich", misfire = "once", per_share)]
+async fn reconcile(_run: Run, ledger: Ledger) -> Reply<Proof> {
+    let totals = ledger::totals(&ledger.database).await?;
+    Ok(Proof { totals, out_of_balance: ledger::out_of_balance(&ledger.database).await? })
 }

@@ -13,7 +13,29 @@ use super::handler::{AnyHandler, JobHandler};
 /// How long an attempt may take where the job does not say.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A job with its handler. Without a schedule it runs only when it is triggered.
+/// A job with its handler. Without a schedule it runs only when it is triggered. [`job`](macro@crate::job) makes one of an
+/// `async fn`:
+///
+/// ```
+/// use std::time::Duration;
+/// use settee::Reply;
+/// use settee::job::Run;
+///
+/// /// Proves the books, share by share.
+/// #[settee::job(cron = "0 0 2 * * *", zone = "Europe/Zurich", misfire = "once", timeout = Duration::from_secs(10), per_share)]
+/// async fn reconcile(run: Run, greeting: String) -> Reply<String> {
+///     Ok(format!("{greeting} share {} as of {}", run.share(), run.due()))
+/// }
+///
+/// let job = reconcile("hello".to_owned());             // for App::job
+/// # assert_eq!(job.name(), "reconcile");
+/// # let registration = job.registration("account");
+/// # assert!(registration.schedule.timetable().is_ok());
+/// # assert_eq!(registration.timeout_ms, 10_000);
+/// # assert_eq!(registration.slices, settee::job::control::Slices::PerShare);
+/// ```
+///
+/// Or by hand:
 ///
 /// ```
 /// use settee::Reply;
