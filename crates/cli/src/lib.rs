@@ -17,6 +17,7 @@ mod output;
 mod ready;
 mod server;
 mod transactions;
+mod without;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -15,6 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::control::{address, default_server};
 use crate::output::{self, CommandError};
+use crate::without::Without;
 use crate::{logs, ready};
 
 /// How long calls under way may take to end at a stop: above any call's default timeout, below a supervisor's patience.
@@ -35,6 +36,9 @@ pub(crate) struct Args {
     /// Listen where other machines can connect, although nothing authenticates them.
     #[arg(long)]
     insecure: bool,
+    /// Leave a part out, to see what it carries; may be repeated
+    #[arg(long, value_name = "PART")]
+    without: Vec<Without>,
 }
 
 /// Runs a server to its end.
@@ -50,7 +54,12 @@ async fn serve(args: Args) -> Result<(), CommandError> {
     logs::start(LOGS);
     let mut signals = Signals::listen()?;
     let engines = Engines::embedded(&args.data).await?;
-    let options = ServerOptions { listen: args.listen, drain: DRAIN, trace: true };
+    let options = ServerOptions {
+        listen: args.listen,
+        drain: DRAIN,
+        trace: true,
+        without: args.without.iter().map(|part| part.part()).collect(),
+    };
     let server = Server::start(engines, options, Arc::new(())).await?;
     ready::announce(server.address());
     tokio::select! {

@@ -15,4 +15,4 @@ pub mod shard;
 pub mod trace;
 pub mod txn;
 
-pub use server::{Engines, Server, ServerOptions};
+pub use server::{Engines, Part, Server, ServerOptions};

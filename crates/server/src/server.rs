@@ -11,7 +11,7 @@ use settee::flow::control::FlowControlServer;
 use settee::job::JobControlServer;
 use settee::mq::MessageControlServer;
 use settee::registry::control::RegistryControlServer;
-use settee::rpc::{Channels, HttpPages, Listening, ServerConfig, Services};
+use settee::rpc::{Channels, HttpPages, Listening, ServerConfig, Service, Services};
 use settee::trace::control::{TraceControlClient, TraceControlServer};
 use settee::trace::{ServerSpans, Tracer, export};
 use settee::txn::TransactionControlServer;
@@ -82,6 +82,25 @@ pub struct ServerOptions {
     pub drain: Duration,
     /// Whether its own spans are recorded.
     pub trace: bool,
+    /// What it does not serve, although it takes it over: for seeing what each part carries.
+    pub without: Vec<Part>,
+}
+
+/// One of the services that a server is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Who serves what.
+    Registry,
+    /// Transactions.
+    Transactions,
+    /// Topics.
+    Messages,
+    /// Jobs.
+    Jobs,
+    /// Flow rules.
+    Flow,
+    /// Traces.
+    Traces,
 }
 
 /// A running server. Dropping it stops it without a drain.
@@ -115,13 +134,16 @@ impl Server {
         let flow = FlowRules::load(&*kv, shards.clone()).await?;
 
         let metrics = Arc::new(Metrics::new());
-        let mut services = Services::new()
-            .with(RegistryControlServer::new(registry))
-            .with(TransactionControlServer::new(coordinator))
-            .with(MessageControlServer::new(broker))
-            .with(JobControlServer::new(jobs))
-            .with(FlowControlServer::new(flow))
-            .with(TraceControlServer::new(traces));
+        let parts: [(Part, Arc<dyn Service>); 6] = [
+            (Part::Registry, Arc::new(RegistryControlServer::new(registry))),
+            (Part::Transactions, Arc::new(TransactionControlServer::new(coordinator))),
+            (Part::Messages, Arc::new(MessageControlServer::new(broker))),
+            (Part::Jobs, Arc::new(JobControlServer::new(jobs))),
+            (Part::Flow, Arc::new(FlowControlServer::new(flow))),
+            (Part::Traces, Arc::new(TraceControlServer::new(traces))),
+        ];
+        let mut services = Services::new();
+        parts.into_iter().filter(|(part, _)| !options.without.contains(part)).for_each(|(_, service)| services.add(service));
         services.filter(Arc::new(ServerSpans::new(tracer)));
         services.filter(Arc::new(settee::app::CountCalls::new(metrics.clone())));
         let ready = Arc::new(AtomicBool::new(false));

@@ -1,9 +1,11 @@
 //! The flags of `settee demo`, and what they amount to once every file has been read.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::input::{self, AccountRow, Batch, Problems, Shape};
 use crate::failure::Failure;
+use crate::without::Without;
 
 const SAMPLE_ACCOUNTS: &[u8] = include_bytes!("../../../../examples/payments/samples/accounts.csv");
 const SAMPLE_TRANSFERS: &[u8] = include_bytes!("../../../../examples/payments/samples/transfers.csv");
@@ -41,6 +43,15 @@ pub(crate) struct Args {
     /// Print one JSON object instead of tables
     #[arg(long)]
     json: bool,
+    /// Take at most this many transfers a second, by a flow rule
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<u32>,
+    /// Start the server without a part, to see what it carries; may be repeated
+    #[arg(long, value_name = "PART")]
+    without: Vec<Without>,
+    /// How long to wait for what does not come
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    patience: u64,
     /// Transfers under way at a time
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1_024))]
     concurrency: u16,
@@ -64,6 +75,12 @@ pub(crate) struct Plan {
     pub(crate) data: Option<PathBuf>,
     /// Whether the report is JSON.
     pub(crate) json: bool,
+    /// Transfers that the payment service takes each second.
+    pub(crate) rate: Option<u32>,
+    /// Parts that the server is started without.
+    pub(crate) without: Vec<Without>,
+    /// How long what does not come is waited for.
+    pub(crate) patience: Duration,
     /// Transfers under way at most.
     pub(crate) concurrency: usize,
     /// Whether logs go to stderr.
@@ -92,6 +109,9 @@ impl Args {
             console: self.console,
             data: self.data,
             json: self.json,
+            rate: self.rate,
+            without: self.without,
+            patience: Duration::from_secs(self.patience),
             concurrency: usize::from(self.concurrency),
             verbose: self.verbose,
         })

@@ -13,7 +13,7 @@ use settee_payments::api::{Payment, PaymentClient, Transfer};
 use tokio::time::Instant;
 
 use super::chaos::Chaos;
-use super::clients::PATIENCE;
+use super::clients::Clients;
 use super::file::TransferFile;
 use super::ledgers::answered;
 use super::mask::mask;
@@ -65,10 +65,10 @@ enum Answer {
 }
 
 /// Which orders of the file have their outcome from an earlier run. Asking ends what that run left half done.
-pub(crate) async fn known(payment: &PaymentClient, orders: &[Transfer]) -> Result<Vec<bool>, Failure> {
+pub(crate) async fn known(clients: &Clients, orders: &[Transfer]) -> Result<Vec<bool>, Failure> {
     let mut known = Vec::with_capacity(orders.len());
     for chunk in orders.chunks(ASKED_AT_ONCE) {
-        known.extend(answered(repeat(PATIENCE, |_| {}, || payment.known(chunk.to_vec())).await)?);
+        known.extend(answered(repeat(clients.patience, |_| {}, || clients.payment.known(chunk.to_vec())).await)?);
     }
     Ok(known)
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use settee::{Error, Reply};
 use settee_core::registry::Share;
-use settee_payments::api::{Account, AccountClient, Balance, NewAccount};
+use settee_payments::api::{Account, Balance, NewAccount};
 
-use super::clients::PATIENCE;
+use super::clients::Clients;
 use super::input::{AccountRow, AccountStatus, Currency, pointed};
 use super::repeat::repeat;
 use super::topology::{LEDGERS, ledger_key};
@@ -19,24 +19,25 @@ const OPENED_AT_ONCE: usize = 500;
 const PAGES: usize = 1_000_000;
 
 /// Opens the accounts that are not there yet, each in its ledger.
-pub(crate) async fn open(client: &AccountClient, rows: &[AccountRow]) -> Result<(), Failure> {
+pub(crate) async fn open(clients: &Clients, rows: &[AccountRow]) -> Result<(), Failure> {
     for ledger in 0..LEDGERS {
         let own = |row: &&AccountRow| Share::of_key(&row.account, LEDGERS).index == ledger;
         let accounts: Vec<_> = rows.iter().filter(own).map(new_account).collect();
         for chunk in accounts.chunks(OPENED_AT_ONCE) {
-            answered(repeat(PATIENCE, |_| {}, || client.open(ledger_key(ledger), chunk.to_vec())).await)?;
+            answered(repeat(clients.patience, |_| {}, || clients.account.open(ledger_key(ledger), chunk.to_vec())).await)?;
         }
     }
     Ok(())
 }
 
 /// Every account of every ledger.
-pub(crate) async fn balances(client: &AccountClient) -> Result<BTreeMap<String, Balance>, Failure> {
+pub(crate) async fn balances(clients: &Clients) -> Result<BTreeMap<String, Balance>, Failure> {
     let mut all = BTreeMap::new();
     for ledger in 0..LEDGERS {
         let mut after = String::new();
         for _ in 0..PAGES {
-            let page = answered(repeat(PATIENCE, |_| {}, || client.list(ledger_key(ledger), after.clone())).await)?;
+            let page =
+                answered(repeat(clients.patience, |_| {}, || clients.account.list(ledger_key(ledger), after.clone())).await)?;
             let Some(last) = page.last() else { break };
             after.clone_from(&last.account);
             all.extend(page.into_iter().map(|balance| (balance.account.clone(), balance)));
@@ -49,10 +50,10 @@ pub(crate) async fn balances(client: &AccountClient) -> Result<BTreeMap<String, 
 pub(crate) type Sums = BTreeMap<String, i128>;
 
 /// Adds up the ledgers.
-pub(crate) async fn sums(client: &AccountClient) -> Result<Sums, Failure> {
+pub(crate) async fn sums(clients: &Clients) -> Result<Sums, Failure> {
     let mut sums = Sums::new();
     for ledger in 0..LEDGERS {
-        for total in answered(repeat(PATIENCE, |_| {}, || client.totals(ledger_key(ledger))).await)? {
+        for total in answered(repeat(clients.patience, |_| {}, || clients.account.totals(ledger_key(ledger))).await)? {
             *sums.entry(total.currency).or_default() += i128::from(total.minor);
         }
     }

@@ -52,7 +52,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     logs::start(if plan.verbose { "info" } else { "off" });
     let folder = Folder::open(plan.data.as_deref()).await?;
     let program = std::env::current_exe().map_err(|error| Failure::failed(format!("find this program: {error}")))?;
-    let processes = Processes { program, folder: &folder, verbose: plan.verbose };
+    let processes = Processes { program, folder: &folder, verbose: plan.verbose, without: &plan.without };
     let supervisor = or_interrupted(Supervisor::start(&processes)).await?;
     let ended = or_interrupted(attended(&plan, &supervisor)).await;
     supervisor.stop().await;
@@ -77,7 +77,7 @@ async fn attended(plan: &Plan, supervisor: &Supervisor) -> Result<ExitCode, Fail
 }
 
 async fn settle_file(plan: &Plan, supervisor: &Supervisor) -> Result<Report, Failure> {
-    let (clients, running) = Clients::connect(supervisor.server()).await?;
+    let (clients, running) = Clients::connect(supervisor.server(), plan.patience).await?;
     let findings = find_out(plan, supervisor, &clients).await;
     running.stop().await;
     findings.map(Report::new)
@@ -85,12 +85,12 @@ async fn settle_file(plan: &Plan, supervisor: &Supervisor) -> Result<Report, Fai
 
 async fn find_out(plan: &Plan, supervisor: &Supervisor, clients: &Clients) -> Result<Findings, Failure> {
     let file = TransferFile::new(&plan.batch);
-    clients.limit_transfers().await?;
-    ledgers::open(&clients.account, &plan.accounts).await?;
+    clients.limit_transfers(plan.rate).await?;
+    ledgers::open(clients, &plan.accounts).await?;
     // Asking brings to its end what an earlier run left half done, so balances are read after it.
-    let known = driver::known(&clients.payment, &file.orders).await?;
-    let keeper = file.keeper(&ledgers::balances(&clients.account).await?, &known);
-    let before = ledgers::sums(&clients.account).await?;
+    let known = driver::known(clients, &file.orders).await?;
+    let keeper = file.keeper(&ledgers::balances(clients).await?, &known);
+    let before = ledgers::sums(clients).await?;
     let counted = Before::look(clients).await;
 
     let progress = Progress::new(file.orders.len(), plan.json);
@@ -100,7 +100,7 @@ async fn find_out(plan: &Plan, supervisor: &Supervisor, clients: &Clients) -> Re
     progress.clear();
 
     let settled = settle::settle(clients, &outcomes.accepted, counted).await;
-    let after = ledgers::sums(&clients.account).await?;
+    let after = ledgers::sums(clients).await?;
     let (strikes, duplicates_forgotten) = chaos.into_strikes();
     Ok(Findings {
         read: file.len(),

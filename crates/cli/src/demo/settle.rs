@@ -1,6 +1,6 @@
 //! After the last transfer: waits until everything that follows from it has happened, and gathers what is then true.
 //!
-//! Nothing here changes what was settled. What does not happen in time is reported as it is.
+//! Nothing here changes what was settled. When nothing more happens for as long as the clients have patience, it is taken as it is.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -19,12 +19,9 @@ use settee_payments::api::{Notify, RECONCILE, TRANSFERS};
 use settee_payments::notify::GROUP;
 use tokio::time::Instant;
 
-use super::clients::{Clients, PATIENCE};
+use super::clients::Clients;
 use super::repeat::repeat;
 use super::topology::LEDGERS;
-
-/// How long nothing may happen of what follows from the transfers before it is taken as it is: longer than any restart.
-const SETTLE: Duration = Duration::from_secs(30);
 
 /// How long the spans of the last transfers may take to arrive.
 const SPANS: Duration = Duration::from_secs(3);
@@ -77,7 +74,7 @@ pub(crate) struct SlowestTrace {
 impl Before {
     /// Looks at the server before the first transfer. What cannot be had counts as zero.
     pub(crate) async fn look(clients: &Clients) -> Self {
-        let transactions = patient(|| clients.transactions.stats()).await.unwrap_or_default();
+        let transactions = patient(clients, || clients.transactions.stats()).await.unwrap_or_default();
         let messages = topic(clients).await.map_or(0, |topic| topic.messages);
         Self { transactions, messages }
     }
@@ -86,12 +83,12 @@ impl Before {
 /// Waits for the consequences of the `accepted` transfers, proves the ledgers, and gathers the counts.
 pub(crate) async fn settle(clients: &Clients, accepted: &[String], before: Before) -> Settled {
     let applied = all_notified(clients, accepted).await;
-    let give_up = Instant::now() + SETTLE;
+    let give_up = Instant::now() + clients.patience;
     wait_until(give_up, || async { group(topic(clients).await).is_some_and(|group| group.lag_messages == 0) }).await;
     wait_until(give_up, || async { clients.transactions.stats().await.is_ok_and(|stats| stats.open == stats.parked) }).await;
     let run = reconcile(clients, give_up).await;
     let topic = topic(clients).await;
-    let transactions = patient(|| clients.transactions.stats()).await.map(|stats| since(stats, before.transactions));
+    let transactions = patient(clients, || clients.transactions.stats()).await.map(|stats| since(stats, before.transactions));
     if transactions.is_some_and(|stats| stats.committed > 0) {
         let is_wide = || async { clients.traces.stats().await.is_ok_and(|stats| stats.widest >= PROCESSES) };
         wait_until(Instant::now() + SPANS, is_wide).await;
@@ -100,7 +97,7 @@ pub(crate) async fn settle(clients: &Clients, accepted: &[String], before: Befor
         transactions,
         sent: topic.as_ref().map(|topic| topic.messages.saturating_sub(before.messages)),
         applied,
-        duplicates: patient(|| clients.notify.counts()).await.map(|counts| counts.duplicates_suppressed),
+        duplicates: patient(clients, || clients.notify.counts()).await.map(|counts| counts.duplicates_suppressed),
         dead: if accepted.is_empty() && topic.is_none() { Some(0) } else { group(topic).map(|group| group.dead) },
         runs: u64::from(run.as_ref().is_some_and(|run| run.state.is_over())),
         proofs: run.as_ref().and_then(proofs),
@@ -108,17 +105,17 @@ pub(crate) async fn settle(clients: &Clients, accepted: &[String], before: Befor
     }
 }
 
-/// How many of the transfers were notified: all of them, or as many as were when nothing had come for [`SETTLE`].
+/// How many of the transfers were notified: all of them, or as many as were when nothing had come for as long as the clients have patience.
 async fn all_notified(clients: &Clients, accepted: &[String]) -> Option<u64> {
     let mut notified = 0;
-    let mut give_up = Instant::now() + SETTLE;
+    let mut give_up = Instant::now() + clients.patience;
     for chunk in accepted.chunks(ASKED_AT_ONCE) {
-        let mut found = patient(|| clients.notify.notified(chunk.to_vec())).await?;
+        let mut found = patient(clients, || clients.notify.notified(chunk.to_vec())).await?;
         while found < chunk.len() as u64 && Instant::now() < give_up {
             tokio::time::sleep(LOOK).await;
-            let now = patient(|| clients.notify.notified(chunk.to_vec())).await?;
+            let now = patient(clients, || clients.notify.notified(chunk.to_vec())).await?;
             if now > found {
-                (found, give_up) = (now, Instant::now() + SETTLE);
+                (found, give_up) = (now, Instant::now() + clients.patience);
             }
         }
         notified += found;
@@ -130,7 +127,7 @@ async fn all_notified(clients: &Clients, accepted: &[String]) -> Option<u64> {
 async fn reconcile(clients: &Clients, give_up: Instant) -> Option<RunView> {
     let due = Timestamp::from_millis(env::wall_clock().millis());
     let trigger = Trigger { job: RECONCILE.to_owned(), due, reference: None };
-    patient(|| clients.jobs.trigger(trigger.clone())).await?;
+    patient(clients, || clients.jobs.trigger(trigger.clone())).await?;
     let key = RunKey { job: RECONCILE.to_owned(), due };
     let mut last = None;
     while Instant::now() < give_up && !last.as_ref().is_some_and(|run: &RunView| run.state.is_over()) {
@@ -149,14 +146,14 @@ fn proofs(run: &RunView) -> Option<Vec<Proof>> {
 
 /// The slowest trace that the server has kept, of those that passed through the most processes.
 async fn slowest_trace(clients: &Clients) -> Option<SlowestTrace> {
-    let slowest = patient(|| clients.traces.stats()).await?.slowest?;
-    let spans = patient(|| clients.traces.show(slowest)).await?;
+    let slowest = patient(clients, || clients.traces.stats()).await?.slowest?;
+    let spans = patient(clients, || clients.traces.show(slowest)).await?;
     let processes: BTreeSet<_> = spans.iter().map(|span| &span.process).collect();
     Some(SlowestTrace { id: slowest.to_string(), spans: spans.len() as u64, processes: processes.len() as u64 })
 }
 
 async fn topic(clients: &Clients) -> Option<TopicView> {
-    patient(|| clients.messages.topics()).await?.into_iter().find(|topic| topic.name == TRANSFERS)
+    patient(clients, || clients.messages.topics()).await?.into_iter().find(|topic| topic.name == TRANSFERS)
 }
 
 fn group(topic: Option<TopicView>) -> Option<GroupView> {
@@ -179,7 +176,7 @@ async fn wait_until<F: Future<Output = bool>>(give_up: Instant, mut look: impl F
 }
 
 /// The answer, or `None` and a line in the log.
-async fn patient<T, F: Future<Output = Reply<T>>>(call: impl FnMut() -> F) -> Option<T> {
-    let answer = repeat(PATIENCE, |_| {}, call).await;
+async fn patient<T, F: Future<Output = Reply<T>>>(clients: &Clients, call: impl FnMut() -> F) -> Option<T> {
+    let answer = repeat(clients.patience, |_| {}, call).await;
     answer.map_err(|fault: Fault<settee::Never>| tracing::error!(error = %Error::from(fault), "gather the report")).ok()
 }

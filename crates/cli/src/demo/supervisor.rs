@@ -11,6 +11,7 @@ use super::folder::Folder;
 use super::keeper::{Keeper, Program};
 use super::topology::{ANY_PORT, Role};
 use crate::failure::Failure;
+use crate::without::Without;
 
 /// The running processes. Dropping it kills them.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(crate) struct Processes<'a> {
     pub(crate) folder: &'a Folder,
     /// Whether their logs go to our stderr rather than to the folder.
     pub(crate) verbose: bool,
+    /// Parts that the server is started without.
+    pub(crate) without: &'a [Without],
 }
 
 impl Supervisor {
@@ -81,10 +84,15 @@ impl Processes<'_> {
     fn program(&self, role: Role, server: SocketAddr) -> Program {
         let (program, data, lifeline) = (self.program.clone(), self.folder.data(role), self.folder.lifeline());
         let log = (!self.verbose).then(|| self.folder.log(role));
+        let without: Vec<_> = match role {
+            Role::Server => self.without.iter().flat_map(|part| ["--without".into(), part.name().into()]).collect(),
+            _ => Vec::new(),
+        };
         Box::new(move |before| {
             // The server comes back where it was, since that is what everybody else was told.
             let server = before.filter(|_| role == Role::Server).unwrap_or(server);
-            Launch { program: program.clone(), arguments: role.arguments(server, &data, &lifeline), log: log.clone() }
+            let arguments = [role.arguments(server, &data, &lifeline), without.clone()].concat();
+            Launch { program: program.clone(), arguments, log: log.clone() }
         })
     }
 
