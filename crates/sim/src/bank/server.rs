@@ -100,7 +100,7 @@ async fn start(stage: &Stage, boot: Boot, storage: Storage) -> Result<Server, Er
         Storage::Beside(kv, log) => Engines::new(Arc::new(kv), Arc::new(log)),
     };
     let listen = (boot.node.ip(), SERVER_PORT).into();
-    let options = ServerOptions { listen, drain: DRAIN, trace: stage.traced() };
+    let options = ServerOptions { listen, drain: DRAIN, trace: stage.traced(), without: Vec::new() };
     Server::start(engines, options, Arc::new(())).await
 }
 
