@@ -116,7 +116,7 @@ impl Server {
 
         let metrics = Arc::new(Metrics::new());
         let mut services = Services::new()
-            .with(RegistryControlServer::new(registry))
+            .with(RegistryControlServer::new(registry.clone()))
             .with(TransactionControlServer::new(coordinator))
             .with(MessageControlServer::new(broker))
             .with(JobControlServer::new(jobs))
@@ -128,6 +128,7 @@ impl Server {
         let pages = ProcessPages::new(NAME, services.names().collect(), ready.clone(), metrics, pages);
         let config = ServerConfig { drain: options.drain, ..ServerConfig::default() };
         let listening = Listening::start(options.listen, Arc::new(services), Arc::new(pages), config).await?;
+        registry.opened();
         ready.store(true, Ordering::Release);
         tracing::info!(address = %listening.address(), "ready");
         Ok(Self { listening, shards, ready, stop, _folder: folder })
