@@ -58,17 +58,17 @@ impl Engines {
         let path = path.to_owned();
         let disk =
             env::blocking(move || FileDisk::open(&path).map_err(|error| crate::folder::cannot_open(&path, &error))).await?;
-        Self::on_disk(Arc::new(disk)).await
+        Self::on_disk(Arc::new(disk), LogOptions::default()).await
     }
 
-    /// The embedded engines on a disk.
+    /// The embedded engines on a disk, whose log keeps its files as `log` says.
     ///
     /// # Errors
     /// As [`Engines::embedded`].
-    pub async fn on_disk(disk: Arc<dyn Disk>) -> Result<Self, Error> {
+    pub async fn on_disk(disk: Arc<dyn Disk>, log: LogOptions) -> Result<Self, Error> {
         let folder = env::blocking(move || Folder::open(disk)).await?;
         let kv = EmbeddedKv::open(folder.disk().clone()).await?;
-        let log = EmbeddedLog::open_in(folder.clone(), LogOptions::default()).await?;
+        let log = EmbeddedLog::open_in(folder.clone(), log).await?;
         Ok(Self { kv: Arc::new(kv), log: Arc::new(log), folder: Some(folder) })
     }
 }
