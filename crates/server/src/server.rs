@@ -58,17 +58,17 @@ impl Engines {
         let path = path.to_owned();
         let disk =
             env::blocking(move || FileDisk::open(&path).map_err(|error| crate::folder::cannot_open(&path, &error))).await?;
-        Self::on_disk(Arc::new(disk)).await
+        Self::on_disk(Arc::new(disk), LogOptions::default()).await
     }
 
-    /// The embedded engines on a disk.
+    /// The embedded engines on a disk, whose log keeps its files as `log` says.
     ///
     /// # Errors
     /// As [`Engines::embedded`].
-    pub async fn on_disk(disk: Arc<dyn Disk>) -> Result<Self, Error> {
+    pub async fn on_disk(disk: Arc<dyn Disk>, log: LogOptions) -> Result<Self, Error> {
         let folder = env::blocking(move || Folder::open(disk)).await?;
         let kv = EmbeddedKv::open(folder.disk().clone()).await?;
-        let log = EmbeddedLog::open_in(folder.clone(), LogOptions::default()).await?;
+        let log = EmbeddedLog::open_in(folder.clone(), log).await?;
         Ok(Self { kv: Arc::new(kv), log: Arc::new(log), folder: Some(folder) })
     }
 }
@@ -135,7 +135,7 @@ impl Server {
 
         let metrics = Arc::new(Metrics::new());
         let parts: [(Part, Arc<dyn Service>); 6] = [
-            (Part::Registry, Arc::new(RegistryControlServer::new(registry))),
+            (Part::Registry, Arc::new(RegistryControlServer::new(registry.clone()))),
             (Part::Transactions, Arc::new(TransactionControlServer::new(coordinator))),
             (Part::Messages, Arc::new(MessageControlServer::new(broker))),
             (Part::Jobs, Arc::new(JobControlServer::new(jobs))),
@@ -150,6 +150,7 @@ impl Server {
         let pages = ProcessPages::new(NAME, services.names().collect(), ready.clone(), metrics, pages);
         let config = ServerConfig { drain: options.drain, ..ServerConfig::default() };
         let listening = Listening::start(options.listen, Arc::new(services), Arc::new(pages), config).await?;
+        registry.opened();
         ready.store(true, Ordering::Release);
         tracing::info!(address = %listening.address(), "ready");
         Ok(Self { listening, shards, ready, stop, _folder: folder })

@@ -12,6 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde::Serialize;
 
+use crate::cores;
 use crate::faults::Fault;
 use crate::history::Violation;
 use crate::run::SeedReport;
@@ -24,8 +25,8 @@ const MAX_FAILURES: usize = 50;
 pub struct Campaign {
     /// The seeds.
     pub seeds: Range<u64>,
-    /// How many run at a time.
-    pub workers: usize,
+    /// How many run at a time; `None`: one a core.
+    pub workers: Option<usize>,
     /// Run each twice and compare the hashes.
     pub meta: bool,
     /// Show progress on a terminal.
@@ -72,9 +73,12 @@ impl Campaign {
         let started = std::time::Instant::now();
         let next = AtomicU64::new(self.seeds.start);
         let summary = Mutex::new(Summary::default());
+        let cores = cores::available();
+        let workers = self.workers.unwrap_or(cores.len()).max(1);
         std::thread::scope(|scope| {
-            for _ in 0..self.workers.max(1) {
+            for core in cores.iter().cycle().take(workers) {
                 scope.spawn(|| {
+                    cores::stay_on(*core);
                     while let Some(seed) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < self.seeds.end) {
                         let report = self.run_one(seed, &run);
                         summary.lock().add(report, started.elapsed());

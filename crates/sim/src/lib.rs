@@ -17,6 +17,7 @@
 
 pub mod bank;
 mod campaign;
+mod cores;
 mod engines;
 mod faults;
 mod guard;

@@ -55,7 +55,7 @@ fn a_seed_that_hangs_is_given_up() {
 #[test]
 fn a_campaign_notices_a_seed_that_does_not_repeat() {
     let runs = AtomicU32::new(0);
-    let campaign = Campaign { seeds: 5..6, workers: 1, meta: true, progress: false };
+    let campaign = Campaign { seeds: 5..6, workers: Some(1), meta: true, progress: false };
     let summary = campaign.run(|number| {
         let mut report = run_one(|_| {}, &Options::default());
         report.hash = runs.fetch_add(1, Ordering::Relaxed).into();

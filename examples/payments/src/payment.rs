@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use settee::app::App;
 use settee::txn::{BranchSummary, Decision, Transactions};
-use settee::{Error, Fault, Reply, refuse};
+use settee::{Certainty, Error, Fault, Never, Reply, refuse};
 use settee_sqlx::{Database, DatabaseOptions};
 
 use crate::api::{Account, AccountClient, CreditClient, DebitClient, Payment, PaymentServer, Receipt, Refusal, Transfer};
@@ -65,7 +65,7 @@ impl Payment for Payments {
         };
         match self.make(&order, tried_before.as_deref()).await {
             Ok(xid) => {
-                self.book.ended(&order, Some(&xid), Ok(())).await.map_err(Error::from)?;
+                self.book.ended(&order, Some(&xid), Ok(())).await.map_err(settled)?;
                 Ok(receipt(&order, xid))
             }
             Err(Fault::Refused(refusal)) => {
@@ -96,7 +96,7 @@ impl Payments {
         let branches = amount(order).map_or_else(|_| Vec::new(), |minor| self.branches(order, minor));
         match self.transactions.resolve(text.parse().map_err(Error::internal)?, branches).await? {
             Decision::Commit => {
-                self.book.ended(order, Some(text), Ok(())).await?;
+                self.book.ended(order, Some(text), Ok(())).await.map_err(settled)?;
                 Ok(Entry::Settled(text.clone()))
             }
             Decision::Abort => Ok(entry),
@@ -157,6 +157,11 @@ fn amount(order: &Transfer) -> Reply<i64, Refusal> {
     }
     let currency = Currency::parse(&order.currency).ok_or_else(invalid)?;
     amount.minor(currency.exponent()).map_err(|_| invalid())
+}
+
+/// The money has moved, whatever became of the note about it.
+fn settled(fault: Fault<Never>) -> Error {
+    Error::from(fault).with_certainty(Certainty::Done)
 }
 
 fn receipt(order: &Transfer, xid: String) -> Receipt {

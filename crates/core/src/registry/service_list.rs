@@ -45,7 +45,7 @@ const WITHDRAWALS: usize = 4_096;
 pub struct ServiceList {
     version: ListVersion,
     complete: bool,
-    grace_ends: Instant,
+    grace_ends: Option<Instant>,
     inherited: bool,
     checksum: u64,
     entries: BTreeMap<SocketAddr, Entry>,
@@ -76,19 +76,21 @@ struct Step {
 
 impl ServiceList {
     /// An empty list behind `version`. It is incomplete until `grace_ends`, when every publisher has had the time to come back,
-    /// or until everything that was inherited is accounted for.
+    /// or until everything that was inherited is accounted for. `None` while no publisher can reach the registry: then
+    /// [`Event::Opened`] tells when the grace ends.
     #[must_use]
-    pub fn new(version: ListVersion, grace_ends: Instant, now: Instant) -> Self {
+    pub fn new(version: ListVersion, grace_ends: impl Into<Option<Instant>>, now: Instant) -> Self {
+        let grace_ends = grace_ends.into();
         Self {
             version,
-            complete: now >= grace_ends,
+            complete: grace_ends.is_some_and(|ends| now >= ends),
             grace_ends,
             inherited: false,
             checksum: 0,
             entries: BTreeMap::new(),
             closed: BTreeMap::new(),
             withdrawn: BTreeMap::new(),
-            timer: Some(grace_ends).filter(|ends| *ends > now),
+            timer: grace_ends.filter(|ends| *ends > now),
         }
     }
 
@@ -152,6 +154,7 @@ impl ServiceList {
             Event::Withdrawn { address, publication } => self.withdraw(address, publication, now, &mut step),
             Event::SessionClosed { holder, by_peer } => self.session_closed(holder, by_peer, now, &mut step),
             Event::ServerDied { server } => self.server_died(server, now),
+            Event::Opened { grace_ends } => self.grace_ends = Some(grace_ends),
             Event::Inherited { instances } => self.inherit(instances, now, &mut step),
             Event::ProbeSucceeded { address } => self.probe_succeeded(address, now),
             Event::ProbeFailed { address } => self.probe_failed(address, now, &mut step),
@@ -298,7 +301,7 @@ impl ServiceList {
 
     fn finish(&mut self, step: Step, now: Instant) -> Vec<Effect> {
         let accounted_for = self.inherited && !self.entries.values().any(Entry::is_orphan);
-        let complete = self.complete || accounted_for || now >= self.grace_ends;
+        let complete = self.complete || accounted_for || self.grace_ends.is_some_and(|ends| now >= ends);
         let mut effects: Vec<_> = step.superseded.map(Effect::Superseded).into_iter().collect();
         if !step.changes.is_empty() || complete != self.complete {
             let (from, to) = (self.version, ListVersion { n: self.version.n + 1, ..self.version });
@@ -306,7 +309,7 @@ impl ServiceList {
             effects.push(Effect::Changed(Delta { from, to, changes: step.changes, complete, checksum: self.checksum }));
         }
         effects.extend(self.entries.values_mut().filter_map(|entry| entry.take_probe(now)).map(Effect::Probe));
-        let grace = Some(self.grace_ends).filter(|_| !self.complete);
+        let grace = self.grace_ends.filter(|_| !self.complete);
         self.timer = self.entries.values().filter_map(Entry::next_timer).chain(grace).min();
         effects
     }

@@ -47,7 +47,7 @@ pub use absence::Absence;
 pub use branch::{Branch, BranchSummary, Done, Outcome, TryState};
 pub use event::{Alarm, Answer, Begin, Close, Effect, Event, IllegalEvent, Register};
 pub use register::{Begun, Cause, Closing, Decision, DecisionRegister, Progress, State};
-pub use retry::{ATTEMPT_BUDGET, retry_wait};
+pub use retry::{ATTEMPT_BUDGET, ATTEMPT_TIMEOUT, retry_wait};
 pub use transaction::{DamagedRegisters, Transaction};
 
 use std::time::Duration;

@@ -105,6 +105,13 @@ impl JobEntry {
         Some(group.slices.into_values().map(|slot| slot.run).collect())
     }
 
+    /// Whether a run that had its turn has it no longer: a clock that was ahead began it before it was due. What no worker is at now
+    /// waits for the due time like any other, and holds up nobody until then.
+    pub(super) fn gives_turn_back(&mut self, due: Timestamp, now: Timestamp) -> bool {
+        let is_early = |group: &&mut Group| group.fired && now < due && !group.is_under_way();
+        self.runs.get_mut(&due).filter(is_early).is_some_and(|group| std::mem::replace(&mut group.fired, false))
+    }
+
     /// The first run that is due and still waits for its turn.
     pub(super) fn first_waiting(&self, now: Timestamp) -> Option<Timestamp> {
         self.runs.range(..=now).find(|(_, group)| !group.fired && !group.is_over()).map(|(due, _)| *due)
@@ -118,6 +125,16 @@ impl Group {
 
     pub(super) fn is_over(&self) -> bool {
         self.slices.values().all(|slot| slot.run.is_over())
+    }
+
+    /// Whether a worker may be at it: it was asked, or a predecessor may have asked it.
+    fn is_under_way(&self) -> bool {
+        let is_under_way = |run: &Run| match run.state {
+            RunState::Planned { assignment, .. } => run.doubt && assignment.is_some(),
+            RunState::Dispatched(_) => true,
+            _ => false,
+        };
+        self.slices.values().any(|slot| is_under_way(&slot.run))
     }
 
     pub(super) fn is_untouched(&self) -> bool {

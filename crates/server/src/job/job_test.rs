@@ -9,6 +9,8 @@ use std::time::Duration;
 use settee::job::control::{JobControl, ListRuns, RegisterJob, RunStatus};
 use settee::job::{Job, Misfire, Overlap, Run, Schedule};
 use settee_core::error::codes;
+use settee_core::job::run::{Retry, RunPolicy, SkipCause};
+use settee_core::job::{Run as SlicePlan, RunId, RunState};
 use settee_core::port::{Commit, Kv, Write};
 use settee_core::registry::{Instance, Share};
 use settee_core::{Error, env};
@@ -16,7 +18,7 @@ use settee_engines::memory::KvFault;
 use tokio::sync::mpsc;
 
 use self::world::{World, ask, endless, instance, listen, next, once, over, run_of, soon, telling, until};
-use super::record::{JobRecord, job_key, run_key};
+use super::record::{JobRecord, RunRecord, job_key, run_key};
 use crate::record::encode;
 use crate::shard::Shards;
 
@@ -272,6 +274,27 @@ async fn a_run_that_meets_an_open_one_does_what_the_overlap_policy_says() {
         jobs.trigger(ask(second)).await.unwrap();
         until(&jobs, second, |run| run.state == expected && !run.slices.is_empty()).await;
     }
+}
+
+#[tokio::test]
+async fn a_run_that_a_wrong_clock_began_an_hour_early_does_not_hold_up_what_is_due_now() {
+    let (world, (job, mut starts)) = (World::new(), telling());
+    let listening = listen(&job).await;
+    world.serve([instance(listening.address(), 1, None)]);
+    let early = soon(Duration::from_secs(3_600));
+    let stored = JobRecord::new(job.registration("account"), 1, early);
+    let policy = RunPolicy { idempotent: false, retry: Retry::default(), timeout: Duration::from_secs(5) };
+    let slice = |slice| SlicePlan::planned(RunId { job: "reconcile".into(), version: 1, due: early, slice }, 2, policy, None);
+    let ended = SlicePlan { state: RunState::Skipped(SkipCause::Overlap), ..slice(0) };
+    let runs = [ended, slice(1)].map(|run| Write::Put(run_key(&run.id), encode(&RunRecord { run, triggered: true })));
+    let writes = [vec![Write::Put(job_key("reconcile"), encode(&stored))], runs.into()].concat();
+    world.kv.commit(Commit { compares: vec![], writes }).await.unwrap();
+    let (jobs, _running) = world.start(Duration::from_millis(200)).await;
+    let due = soon(Duration::ZERO);
+    jobs.trigger(ask(due)).await.unwrap();
+    assert_eq!(next(&mut starts).await.due(), due);
+    assert_eq!(over(&jobs, due).await.state, RunStatus::Succeeded);
+    assert!(starts.try_recv().is_err(), "the early one waits for its time");
 }
 
 #[tokio::test]

@@ -124,6 +124,11 @@ impl Memory {
 
     fn ended(&mut self, job: &str, now: Timestamp) {
         self.forget(job);
+        self.next_turn(job, now);
+    }
+
+    /// Fires the run that waited for another to end.
+    pub(super) fn next_turn(&mut self, job: &str, now: Timestamp) {
         let waiting = self.jobs.get(job).and_then(|entry| entry.first_waiting(now));
         if let Some(due) = waiting {
             self.agenda.set(Item::Fire(job.to_owned(), due), now);

@@ -28,7 +28,12 @@ impl Memory {
         let token = self.shards.token(shard_of(&id.job));
         let Some(entry) = self.jobs.get_mut(&id.job) else { return };
         let list = entry.instances();
-        let Some(slot) = entry.slot(id) else { return };
+        if entry.gives_turn_back(id.due, now) {
+            self.agenda.set(Item::Fire(id.job.clone(), id.due), id.due);
+            return self.next_turn(&id.job, now);
+        }
+        let has_turn = entry.runs.get(&id.due).is_some_and(|group| group.fired);
+        let Some(slot) = entry.slot(id).filter(|_| has_turn) else { return };
         match need(&slot.run, &list, trust_absence, now) {
             Need::Nothing => {}
             Need::Time(at) => self.agenda.set(Item::Offer(id.clone()), at),

@@ -36,8 +36,8 @@ const PROBES_AT_ONCE: usize = 64;
 /// How a registry behaves.
 #[derive(Clone, Debug)]
 pub struct RegistryConfig {
-    /// For so long after its start the registry calls its lists incomplete: publishers come back within a second, callers keep
-    /// who they knew meanwhile. Default 10 s.
+    /// For so long after it can be reached the registry calls its lists incomplete: publishers come back within a second, callers
+    /// keep who they knew meanwhile. Default 10 s.
     pub grace: Duration,
     /// How long a network session may say nothing before what it holds become orphans. Default 15 s.
     pub silence: Duration,
@@ -60,6 +60,7 @@ impl Default for RegistryConfig {
 ///
 /// let (_stop, shutdown) = settee_core::shutdown::pair();
 /// let registry = Registry::start(Epoch(1), RegistryConfig::default(), shutdown);
+/// registry.opened();
 /// assert!(registry.instances("pay.Account").borrow().instances.is_empty());
 /// # });
 /// ```
@@ -70,6 +71,7 @@ struct Inner {
     state: Mutex<State>,
     /// Distinguishes this server's sessions from those of others.
     server: u64,
+    grace: Duration,
     silence: Duration,
     probes: Semaphore,
     shutdown: Shutdown,
@@ -77,12 +79,13 @@ struct Inner {
 
 impl Registry {
     /// An empty registry whose versions are of `epoch`, which must be larger than that of every registry before it at this place.
-    /// Sessions that end after `shutdown` was requested end by this server and say nothing about their peers.
+    /// Its lists stay incomplete until [`Registry::opened`] and the grace after that. Sessions that end after `shutdown` was requested end by this server and say nothing about their peers.
     #[must_use]
     pub fn start(epoch: Epoch, config: RegistryConfig, shutdown: Shutdown) -> Self {
         let registry = Self(Arc::new(Inner {
-            state: Mutex::new(State::new(epoch, Instant::now() + config.grace)),
+            state: Mutex::new(State::new(epoch)),
             server: env::random_u64(),
+            grace: config.grace,
             silence: config.silence,
             probes: Semaphore::new(PROBES_AT_ONCE),
             shutdown: shutdown.clone(),
@@ -90,6 +93,13 @@ impl Registry {
         let ticking = registry.clone();
         env::spawn(async move { shutdown.or(ticking.tick()).await });
         registry
+    }
+
+    /// Publishers can reach the registry from now on, and the grace begins. A start may take longer than the grace: if it were counted
+    /// from there, the first list that anybody sees would be empty and complete.
+    pub fn opened(&self) {
+        let now = Instant::now();
+        self.0.state.lock().opened(now + self.0.grace, now);
     }
 
     fn holder(&self, session: &Session) -> Holder {

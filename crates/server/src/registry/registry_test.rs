@@ -26,6 +26,7 @@ impl Server {
     async fn start(epoch: u64, at: SocketAddr, config: RegistryConfig) -> Self {
         let (stop, shutdown) = pair();
         let registry = Registry::start(Epoch(epoch), config, shutdown);
+        registry.opened();
         let services = Arc::new(Services::new().with(RegistryControlServer::new(registry.clone())));
         let listening = Listening::start(at, services, Arc::new(()), ServerConfig::default()).await.unwrap();
         Self { registry, listening, stop }
@@ -297,6 +298,21 @@ async fn what_others_could_not_use_is_refused() {
     assert_eq!(server.client().publish(SERVICE, nowhere).unwrap_err().kind(), ErrorKind::Invalid);
     let unnamed = Publish { service: String::new(), instance: instance(1, 1) };
     assert_eq!(settee::Error::from(control.publish(unnamed).await.unwrap_err()).kind(), ErrorKind::Invalid);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_takes_longer_than_the_grace_does_not_show_an_empty_list_as_complete() {
+    let (_stop, shutdown) = pair();
+    let config = RegistryConfig::default();
+    let grace = config.grace;
+    let registry = Registry::start(Epoch(1), config, shutdown);
+    let followed_before = registry.instances(SERVICE);
+    tokio::time::sleep(2 * grace).await;
+    registry.opened();
+    tokio::time::sleep(grace - TICK).await;
+    assert!(!followed_before.borrow().complete && !registry.instances("pay.Other").borrow().complete);
+    tokio::time::sleep(2 * TICK).await;
+    assert!(followed_before.borrow().complete && registry.instances("pay.Other").borrow().complete);
 }
 
 #[tokio::test(start_paused = true)]

@@ -29,7 +29,8 @@ const NAME_BYTES: usize = 200;
 /// All lists.
 pub(super) struct State {
     epoch: Epoch,
-    grace_ends: Instant,
+    /// `None` until publishers can reach the registry.
+    grace_ends: Option<Instant>,
     services: BTreeMap<String, Served>,
     pub(super) sessions: BTreeMap<SessionId, Held>,
     /// The highest count of a list that was forgotten: one that is made anew goes on behind it, so no version is used twice.
@@ -59,8 +60,16 @@ pub(super) struct Subscription {
 }
 
 impl State {
-    pub(super) fn new(epoch: Epoch, grace_ends: Instant) -> Self {
-        Self { epoch, grace_ends, services: BTreeMap::new(), sessions: BTreeMap::new(), forgotten: 0, subscriptions: 0 }
+    pub(super) fn new(epoch: Epoch) -> Self {
+        Self { epoch, grace_ends: None, services: BTreeMap::new(), sessions: BTreeMap::new(), forgotten: 0, subscriptions: 0 }
+    }
+
+    /// Publishers can reach the registry from now on.
+    pub(super) fn opened(&mut self, grace_ends: Instant, now: Instant) {
+        self.grace_ends = Some(grace_ends);
+        for served in self.services.values_mut() {
+            let _nothing_is_published_here = served.apply(Event::Opened { grace_ends }, now);
+        }
     }
 
     pub(super) fn len(&self) -> usize {

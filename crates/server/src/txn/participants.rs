@@ -1,15 +1,12 @@
 //! How phase two reaches participants: by service and routing key through the registry, never by connection.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use settee::rpc::{CallOptions, Channel, Channels, Reply, RouteKey};
 use settee::txn::{PHASE_TWO, PhaseTwo, PhaseTwoAnswer};
 use settee_core::port::BoxFuture;
-
-/// One attempt of phase two; then it is retried by the rule's own table.
-const TIMEOUT: Duration = Duration::from_secs(3);
+use settee_core::txn::ATTEMPT_TIMEOUT;
 
 /// The participants, as the coordinator reaches them.
 pub trait Participants: Send + Sync + 'static {
@@ -62,7 +59,7 @@ impl Participants for ChannelParticipants {
         route: Option<RouteKey>,
         message: PhaseTwo,
     ) -> BoxFuture<'a, Reply<PhaseTwoAnswer>> {
-        let options = CallOptions { route, xid: Some(message.xid), timeout: Some(TIMEOUT), ..CallOptions::default() };
+        let options = CallOptions { route, xid: Some(message.xid), timeout: Some(ATTEMPT_TIMEOUT), ..CallOptions::default() };
         Box::pin(async move { self.channel(service).call(&PHASE_TWO, &message, options).await })
     }
 }

@@ -226,7 +226,7 @@ impl Call<'_> {
                 Ok(received) => return Ok(received),
                 Err(error) => error,
             };
-            may_have_happened |= error.certainty() == Certainty::Unknown;
+            may_have_happened |= error.certainty() != Certainty::NotDone;
             let allowed = attempt < MAX_ATTEMPTS && may_retry(&error, self.method.idempotent) && !self.context.is_expired();
             if !allowed || !channel.budget.lock().withdraw(Instant::now()) {
                 // A last try that certainly did not happen says nothing about the tries before it.

@@ -21,6 +21,8 @@ pub(super) struct FakeControl {
     decided: Mutex<Vec<Decide>>,
     /// Answers to the next askings for a decision; when there are none, what is asked for.
     answers: Mutex<VecDeque<Result<Decided, Certainty>>>,
+    /// Whether nobody takes a question any more.
+    is_away: Mutex<bool>,
     leased: Mutex<u8>,
     lease_valid: Mutex<Duration>,
 }
@@ -33,6 +35,7 @@ impl Default for FakeControl {
             begun: Mutex::default(),
             decided: Mutex::default(),
             answers: Mutex::default(),
+            is_away: Mutex::default(),
             leased: Mutex::default(),
             lease_valid: Mutex::new(Duration::from_secs(60)),
         }
@@ -69,6 +72,9 @@ impl TransactionControl for FakeControl {
     }
 
     async fn inquire(&self, request: Inquire) -> Reply<Inquiry> {
+        if *self.is_away.lock() {
+            return Err(Error::new(ErrorKind::Unavailable, codes::NO_INSTANCE, "inquire").into());
+        }
         self.inquired.lock().push(request);
         Ok(*self.inquiry.lock())
     }
@@ -250,6 +256,17 @@ async fn a_commit_that_nobody_answered_is_unknown_if_it_may_have_arrived() {
         transfer.attempt(&FakeDebit, order(70)).await.unwrap();
         assert_eq!(transfer.commit().await.unwrap_err().certainty(), certainty);
     }
+}
+
+#[tokio::test]
+async fn a_question_that_nobody_took_does_not_say_that_the_transaction_did_not_happen() {
+    let fixture = Fixture::new();
+    let xid = fixture.begin().xid().await.unwrap();
+    *fixture.control.is_away.lock() = true;
+    assert_eq!(fixture.transactions.ask(xid).await.unwrap_err().certainty(), Certainty::Unknown);
+    assert_eq!(fixture.transactions.end(xid).await.unwrap_err().certainty(), Certainty::Unknown);
+    fixture.control.answers.lock().push_back(Err(Certainty::NotDone));
+    assert_eq!(fixture.transactions.resolve(xid, Vec::new()).await.unwrap_err().certainty(), Certainty::Unknown);
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,6 +13,7 @@ use super::control::{Decide, Inquire, Inquiry, TransactionControl, TransactionCo
 use super::global::GlobalTransaction;
 use super::lease::Leases;
 use super::tcc::TccClient;
+use crate::rpc::{Fault, Never};
 
 /// Begins global transactions. Cheap to clone; make one a process.
 ///
@@ -55,24 +56,24 @@ impl Transactions {
     /// What was decided: for a caller whose commit ended Unknown. An xid that never began is aborted by asking.
     ///
     /// # Errors
-    /// The coordinator could not be asked; ask again.
+    /// The coordinator could not be asked: always `Unknown`, for the transaction may have happened. Ask again.
     ///
     /// # Cancel safety
     /// Asking again is always safe.
     pub async fn ask(&self, xid: Xid) -> Result<Inquiry, Error> {
-        Ok(self.0.control.inquire(Inquire { xid, branch: None }).await?)
+        self.0.control.inquire(Inquire { xid, branch: None }).await.map_err(not_told)
     }
 
     /// Waits until phase two has ended everywhere: what was committed is then where it belongs, what was aborted is released.
     ///
     /// # Errors
-    /// The coordinator could not be asked, or phase two takes longer than the call may: ask again. `PARKED` when it cannot end by
-    /// itself.
+    /// Always `Unknown`, for the transaction may have happened. The coordinator could not be asked, or phase two takes longer than
+    /// the call may: ask again. `PARKED` when it cannot end by itself.
     ///
     /// # Cancel safety
     /// Asking again is always safe.
     pub async fn end(&self, xid: Xid) -> Result<Decision, Error> {
-        match self.0.control.ended(xid).await? {
+        match self.0.control.ended(xid).await.map_err(not_told)? {
             Inquiry::Decided(decided) => Ok(decided.decision),
             Inquiry::Undecided => Err(not_ended(xid)),
             Inquiry::Parked => Err(parked(xid)),
@@ -88,7 +89,7 @@ impl Transactions {
     /// # Cancel safety
     /// Asking again is always safe.
     pub async fn resolve(&self, xid: Xid, branches: Vec<BranchSummary>) -> Result<Decision, Error> {
-        self.0.control.decide(Decide { xid, decision: Decision::Abort, branches }).await?;
+        self.0.control.decide(Decide { xid, decision: Decision::Abort, branches }).await.map_err(not_told)?;
         self.end(xid).await
     }
 
@@ -124,6 +125,12 @@ impl Transactions {
         let context = Context { deadline: None, ..Context::root(&inner.application) };
         settee_core::env::spawn(context.scope(async move { inner.leases.refill(&inner.control).await }));
     }
+}
+
+/// That a question was certainly not answered says nothing about what it was asked about: `?` in the handler that wants the
+/// transaction must not tell its caller that nothing happened.
+fn not_told(fault: Fault<Never>) -> Error {
+    Error::from(fault).unknown()
 }
 
 fn not_ended(xid: Xid) -> Error {

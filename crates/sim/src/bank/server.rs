@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use settee_core::error::ErrorKind;
 use settee_core::port::{Disk, DiskFile, DiskLock};
 use settee_core::{Error, env};
+use settee_engines::embedded::LogOptions;
 use settee_engines::memory::{MemoryKv, MemoryLog};
 use settee_server::{Engines, Server, ServerOptions};
 
@@ -22,6 +23,9 @@ const SEEDS_BESIDE: u64 = 3;
 
 /// Calls under way at a stop do not concern a simulated server: it is killed.
 const DRAIN: Duration = Duration::from_secs(1);
+
+/// Small, so that a seed's log goes from one segment to the next several times.
+const SEGMENT_BYTES: u64 = 64 << 10;
 
 /// A share of syncs that the planted bug drops, one in so many.
 const DROPPED: usize = 2;
@@ -95,7 +99,8 @@ async fn start(stage: &Stage, boot: Boot, storage: Storage) -> Result<Server, Er
             }
             let booted = disk.boot(boot);
             let lazy = stage.plant == Some(Plant::DropsSyncs);
-            Engines::on_disk(if lazy { Arc::new(Lazy(booted)) } else { booted }).await?
+            let log = LogOptions { segment_bytes: SEGMENT_BYTES };
+            Engines::on_disk(if lazy { Arc::new(Lazy(booted)) } else { booted }, log).await?
         }
         Storage::Beside(kv, log) => Engines::new(Arc::new(kv), Arc::new(log)),
     };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::super::instance::{Instance, PublicationId};
 use super::super::list::Delta;
+use crate::time::Instant;
 
 /// Who holds a publication: a session of a process with a server of the registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,6 +44,11 @@ pub enum Event {
     ServerDied {
         /// The server.
         server: u64,
+    },
+    /// Publishers can reach the registry from now on.
+    Opened {
+        /// Until then they have the time to come back.
+        grace_ends: Instant,
     },
     /// Another server hands over the instances that it last pushed.
     Inherited {

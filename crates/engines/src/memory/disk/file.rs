@@ -2,14 +2,16 @@
 
 use std::io;
 
+use super::image::Image;
+
 /// What reaches a medium whole or not at all, in bytes: the smallest sector in use.
 const SECTOR: usize = 512;
 
 /// The contents of one file.
 #[derive(Default)]
 pub(super) struct Contents {
-    cached: Vec<u8>,
-    durable: Vec<u8>,
+    cached: Image,
+    durable: Image,
     waiting: Vec<Waiting>,
 }
 
@@ -20,21 +22,25 @@ enum Waiting {
 }
 
 impl Waiting {
-    fn apply(self, image: &mut Vec<u8>) {
+    fn apply(&self, image: &mut Image) {
         match self {
-            Self::Bytes(position, bytes) => put(image, position, &bytes),
-            Self::Length(length) => image.resize(length, 0),
+            Self::Bytes(position, bytes) => image.put(*position, bytes),
+            Self::Length(length) => image.resize(*length),
         }
     }
-}
 
-fn put(image: &mut Vec<u8>, position: usize, bytes: &[u8]) {
-    let end = position.saturating_add(bytes.len());
-    if image.len() < end {
-        image.resize(end, 0);
-    }
-    if let Some(place) = image.get_mut(position..end) {
-        place.copy_from_slice(bytes);
+    /// What a power cut keeps or loses one by one: the sectors of a write.
+    fn cut_by_sector(self) -> Vec<Self> {
+        let Self::Bytes(mut position, bytes) = self else { return vec![self] };
+        let mut rest = bytes.as_slice();
+        let mut sectors = Vec::new();
+        while !rest.is_empty() {
+            let (sector, behind) = rest.split_at((SECTOR - position % SECTOR).min(rest.len()));
+            sectors.push(Self::Bytes(position, sector.to_vec()));
+            position += sector.len();
+            rest = behind;
+        }
+        sectors
     }
 }
 
@@ -44,10 +50,8 @@ impl Contents {
     }
 
     pub(super) fn read(&self, position: u64, bytes: &mut [u8]) -> io::Result<()> {
-        let from = index(position)?;
-        let stored = self.cached.get(from..from.saturating_add(bytes.len()));
-        bytes.copy_from_slice(stored.ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
+        let is_there = self.cached.read(index(position)?, bytes);
+        is_there.then_some(()).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 
     /// Writes as much as `room` more bytes allow and returns how much that was.
@@ -56,24 +60,14 @@ impl Contents {
         let end_allowed = self.len().saturating_add(room);
         let fits = usize::try_from(end_allowed.saturating_sub(position)).unwrap_or(usize::MAX);
         let bytes = bytes.get(..fits).unwrap_or(bytes);
-        put(&mut self.cached, from, bytes);
-        self.wait_by_sector(from, bytes);
+        self.cached.put(from, bytes);
+        self.waiting.push(Waiting::Bytes(from, bytes.to_vec()));
         bytes.len()
-    }
-
-    fn wait_by_sector(&mut self, mut position: usize, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let in_sector = (SECTOR - position % SECTOR).min(bytes.len());
-            let (sector, rest) = bytes.split_at(in_sector);
-            self.waiting.push(Waiting::Bytes(position, sector.to_vec()));
-            position += in_sector;
-            bytes = rest;
-        }
     }
 
     pub(super) fn set_len(&mut self, length: u64) {
         if let Ok(length) = index(length) {
-            self.cached.resize(length, 0);
+            self.cached.resize(length);
             self.waiting.push(Waiting::Length(length));
         }
     }
@@ -92,7 +86,7 @@ impl Contents {
     /// Returns how many waiting changes were kept and lost.
     pub(super) fn crash(&mut self, keep: &mut impl FnMut() -> bool) -> (u64, u64) {
         let (mut kept, mut lost) = (0, 0);
-        for change in std::mem::take(&mut self.waiting) {
+        for change in std::mem::take(&mut self.waiting).into_iter().flat_map(Waiting::cut_by_sector) {
             if keep() {
                 change.apply(&mut self.durable);
                 kept += 1;
@@ -107,12 +101,8 @@ impl Contents {
     pub(super) fn flip(&mut self, position: u64, bit: u8) -> bool {
         let Ok(at) = index(position) else { return false };
         let mask = 1_u8.rotate_left(u32::from(bit));
-        for image in [&mut self.durable, &mut self.cached] {
-            if let Some(byte) = image.get_mut(at) {
-                *byte ^= mask;
-            }
-        }
-        at < self.cached.len()
+        self.durable.flip(at, mask);
+        self.cached.flip(at, mask)
     }
 }
 

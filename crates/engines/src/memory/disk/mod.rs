@@ -8,6 +8,7 @@
 mod fault;
 mod file;
 mod folder;
+mod image;
 
 pub use fault::{DiskCounters, DiskFault, DiskFaults, DiskOperation};
 

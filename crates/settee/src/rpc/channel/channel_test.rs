@@ -1,6 +1,6 @@
 //! Calling through a network that is made up: addresses that refuse, that swallow, and that answer after a while.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use settee_core::error::codes;
+use settee_core::error::{ErrorKind, codes};
 use settee_core::shutdown::{ShutdownTrigger, pair};
 use settee_core::{Certainty, Error, Instant, Timestamp, env};
 
@@ -21,6 +21,23 @@ use crate::trace::Tracer;
 #[crate::service("test.Ping")]
 trait Ping {
     async fn ping(&self) -> Reply<u32>;
+}
+
+#[crate::service("test.Note")]
+trait Note {
+    #[rpc(idempotent)]
+    async fn note(&self) -> Reply<()>;
+}
+
+/// Fails with each of these in turn.
+#[derive(Clone, Default)]
+struct Failing(Arc<Mutex<VecDeque<Certainty>>>);
+
+impl Note for Failing {
+    async fn note(&self) -> Reply<()> {
+        let certainty = self.0.lock().pop_front().expect("no more tries than answers");
+        Err(Error::new(ErrorKind::Unavailable, codes::STORE_UNAVAILABLE, "note").with_certainty(certainty).into())
+    }
 }
 
 struct Pong;
@@ -46,6 +63,7 @@ enum Address {
 struct Network {
     addresses: Mutex<BTreeMap<u16, Address>>,
     connects: Mutex<BTreeMap<u16, u32>>,
+    notes: Failing,
     never: ShutdownTrigger,
 }
 
@@ -57,6 +75,7 @@ impl env::Host for Network {
     fn connect(&self, to: SocketAddr) -> Pin<Box<dyn Future<Output = io::Result<Box<dyn env::Io>>> + Send>> {
         *self.connects.lock().entry(to.port()).or_default() += 1;
         let (address, stopping) = (self.addresses.lock()[&to.port()], self.never.token());
+        let services = Services::new().with(PingServer::new(Pong)).with(NoteServer::new(self.notes.clone()));
         Box::pin(async move {
             let (near, far) = tokio::io::duplex(1 << 16);
             match address {
@@ -66,7 +85,7 @@ impl env::Host for Network {
                 Address::AnswersAfter(wait) => {
                     tokio::time::sleep(wait).await;
                     let limits = ServeLimits { calls: 64, drain: Duration::from_secs(1) };
-                    env::spawn(serve(far, to, Arc::new(Services::new().with(PingServer::new(Pong))), limits, stopping));
+                    env::spawn(serve(far, to, Arc::new(services), limits, stopping));
                 }
             }
             Ok(Box::new(near) as Box<dyn env::Io>)
@@ -104,12 +123,16 @@ fn getrandom_like(bytes: &mut [u8], state: &mut BTreeMap<u16, u32>) {
 impl Network {
     fn of(addresses: impl IntoIterator<Item = (u16, Address)>) -> Arc<Self> {
         let addresses = Mutex::new(addresses.into_iter().collect());
-        Arc::new(Self { addresses, connects: Mutex::default(), never: pair().0 })
+        Arc::new(Self { addresses, connects: Mutex::default(), notes: Failing::default(), never: pair().0 })
+    }
+
+    fn channels(&self) -> Channels {
+        let known = self.addresses.lock().keys().map(|port| SocketAddr::from(([127, 0, 0, 1], *port))).collect::<Vec<_>>();
+        Channels::new(Arc::new(StaticInstances::new().otherwise(known)), Tracer::off())
     }
 
     fn channel(&self) -> Channel {
-        let known = self.addresses.lock().keys().map(|port| SocketAddr::from(([127, 0, 0, 1], *port))).collect::<Vec<_>>();
-        Channels::new(Arc::new(StaticInstances::new().otherwise(known)), Tracer::off()).channel("test.Ping")
+        self.channels().channel("test.Ping")
     }
 
     fn connects(&self, port: u16) -> u32 {
@@ -217,6 +240,20 @@ async fn an_instance_that_hangs_up_quickly_does_not_draw_the_calls_of_others() {
         })
         .await;
     assert!(failed < 10, "{failed} of 400 calls failed at one instance of nine");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_last_try_that_did_not_happen_says_nothing_about_the_tries_before_it() {
+    use Certainty::{Done, NotDone, Unknown};
+    let network = Network::of([(1, Address::AnswersAfter(Duration::ZERO))]);
+    let client = network.channels().client::<NoteClient>();
+    let cases =
+        [([NotDone, NotDone, NotDone], NotDone), ([NotDone, Unknown, NotDone], Unknown), ([Done, NotDone, NotDone], Unknown)];
+    for (answers, told) in cases {
+        network.notes.0.lock().extend(answers);
+        let error = Error::from(network.run(client.note()).await.unwrap_err());
+        assert_eq!(error.certainty(), told, "{answers:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

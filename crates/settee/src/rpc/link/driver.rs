@@ -291,9 +291,10 @@ impl<C: Io> Driver<C> {
         if time_is_up { Err(End::Broken("the drain took too long".to_owned())) } else { Ok(()) }
     }
 
-    /// Asks a peer that says nothing while somebody waits for it, at either end: for an answer, an item, or credit.
+    /// Asks a peer that says nothing while somebody waits for it, at either end: for an answer, an item, or credit. A stop waits
+    /// for it too, to close.
     fn watch_pulse(&mut self, context: &mut Context<'_>) -> Result<(), End> {
-        let expecting = !self.calls.is_empty() || self.link.is_expecting();
+        let expecting = !self.calls.is_empty() || self.link.is_expecting() || self.last_moment.is_some();
         let listening = !self.is_paused();
         match self.pulse.beat(expecting, listening, context) {
             Beat::Rest => {}

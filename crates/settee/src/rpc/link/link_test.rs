@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use futures::future::poll_immediate;
 use settee_core::error::{ErrorKind, codes};
 use settee_core::shutdown::{Shutdown, ShutdownTrigger, pair};
-use settee_core::{Certainty, Context, Error, env};
+use settee_core::{Certainty, Context, Error, Instant, env};
 use settee_wire::bolt::{Decoder, Frame, Head, Limits, Status};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
@@ -290,6 +290,18 @@ async fn a_stop_ends_streams_at_once_and_opens_no_more() {
     assert_eq!((error.kind(), error.code()), (ErrorKind::Unavailable, &codes::DRAINING));
     drop(slow);
     assert!(link.is_closed(), "no new call takes this connection");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_does_not_wait_for_a_peer_that_is_dead() {
+    let (near, far) = duplex(1 << 20);
+    let (stop, stopping) = pair();
+    let serving = env::spawn(serve(far, AT, Arc::new(Services::new().with(Echo)), LIMITS, stopping));
+    let stopped = Instant::now();
+    stop.stop();
+    serving.await.unwrap();
+    assert!(stopped.elapsed() < LIMITS.drain / 2, "{:?}", stopped.elapsed());
+    drop(near);
 }
 
 #[tokio::test]
