@@ -19,6 +19,9 @@ mod ready;
 mod server;
 mod transactions;
 
+#[doc(hidden)]
+pub use crate::demo::input;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
