@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod call;
+mod completions;
 mod control;
 mod demo;
 mod failure;
@@ -19,12 +20,15 @@ mod server;
 mod transactions;
 mod without;
 
+#[doc(hidden)]
+pub use crate::demo::input;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::failure::Failure;
 use crate::lifeline::Lifeline;
@@ -48,6 +52,7 @@ enum Command {
     Call(call::Args),
     Ls(ls::Args),
     Transactions(transactions::Args),
+    Completions(completions::Args),
     /// One process of the demo.
     #[command(hide = true)]
     DemoProcess(demo::ProcessArgs),
@@ -75,6 +80,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Call(args) => Ok(call::run(args).await),
         Command::Ls(args) => Ok(ls::run(args).await),
         Command::Transactions(args) => Ok(transactions::run(args).await),
+        Command::Completions(args) => Ok(completions::run(&args, Cli::command())),
         Command::DemoProcess(args) => demo::run_process(args).await,
     }
 }
@@ -105,7 +111,7 @@ fn help_for(arguments: &[OsString]) -> String {
 }
 
 fn is_command(name: &str) -> bool {
-    <Cli as clap::CommandFactory>::command().find_subcommand(name).is_some()
+    Cli::command().find_subcommand(name).is_some()
 }
 
 #[cfg(test)]
@@ -151,6 +157,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_put_together_correctly() {
-        <Cli as clap::CommandFactory>::command().debug_assert();
+        Cli::command().debug_assert();
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::input::{self, AccountRow, Batch, Problems, Shape};
+use super::status_report::StatusReport;
 use crate::failure::Failure;
 use crate::without::Without;
 
@@ -52,6 +53,9 @@ pub(crate) struct Args {
     /// How long to wait for what does not come
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     patience: u64,
+    /// Write what became of each transfer: FILE.xml as ISO 20022 pain.002, FILE.csv as CSV
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Transfers under way at a time
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1_024))]
     concurrency: u16,
@@ -81,6 +85,8 @@ pub(crate) struct Plan {
     pub(crate) without: Vec<Without>,
     /// How long what does not come is waited for.
     pub(crate) patience: Duration,
+    /// Where what became of each transfer is written.
+    pub(crate) status_report: Option<StatusReport>,
     /// Transfers under way at most.
     pub(crate) concurrency: usize,
     /// Whether logs go to stderr.
@@ -88,11 +94,17 @@ pub(crate) struct Plan {
 }
 
 impl Args {
-    /// Reads the files and checks what flags say together. Nothing was started or written when it refuses.
+    /// Reads the files and checks what flags say together. Nothing was started when it refuses, and nothing written but, if that
+    /// is asked for, the report of a file of transfers that was refused.
     pub(crate) fn plan(self) -> Result<Plan, Failure> {
+        let status_report = self.status_report()?;
         let (accounts, batch) = match self.generate {
             Some(count) => input::generate(self.shape.unwrap_or(Shape::Random), count, SEED),
-            None => (read_accounts(self.accounts.as_deref())?, read_transfers(self.transfers.as_deref())?),
+            None => {
+                let accounts = read_accounts(self.accounts.as_deref())?;
+                let transfers = read_transfers(self.transfers.as_deref());
+                (accounts, transfers.map_err(|problems| refused_and_reported(&problems, status_report.as_ref()))?)
+            }
         };
         if self.chaos && batch.instructions.len() < CHAOS_TRANSFERS {
             let message = format!("--chaos needs {CHAOS_TRANSFERS} transfers, and there are {}", batch.instructions.len());
@@ -112,9 +124,15 @@ impl Args {
             rate: self.rate,
             without: self.without,
             patience: Duration::from_secs(self.patience),
+            status_report,
             concurrency: usize::from(self.concurrency),
             verbose: self.verbose,
         })
+    }
+
+    fn status_report(&self) -> Result<Option<StatusReport>, Failure> {
+        let inputs: Vec<_> = [&self.transfers, &self.accounts].into_iter().flatten().map(PathBuf::as_path).collect();
+        self.report.as_deref().map(|file| StatusReport::prepare(file, &inputs)).transpose()
     }
 }
 
@@ -126,16 +144,29 @@ fn read_accounts(file: Option<&Path>) -> Result<Vec<AccountRow>, Failure> {
     rows.map_err(|problems| refused(&problems))
 }
 
-fn read_transfers(file: Option<&Path>) -> Result<Batch, Failure> {
-    let batch = match file {
+fn read_transfers(file: Option<&Path>) -> Result<Batch, Problems> {
+    match file {
         Some(file) => input::read_transfers(file),
         None => input::parse_transfers(Path::new("transfers.csv"), SAMPLE_TRANSFERS),
-    };
-    batch.map_err(|problems| refused(&problems))
+    }
 }
 
 fn refused(problems: &Problems) -> Failure {
-    let message = format!("{} cannot be used, and nothing of it was", problems.file.display());
+    unusable(problems, "")
+}
+
+/// The same, once whoever sent the file has an answer too.
+fn refused_and_reported(problems: &Problems, report: Option<&StatusReport>) -> Failure {
+    let Some(report) = report else { return refused(problems) };
+    match report.refuse(problems) {
+        Ok(true) => unusable(problems, &format!("; {} says so", report.file().display())),
+        Ok(false) => unusable(problems, "; no report was written, for it does not say which message it is"),
+        Err(failure) => unusable(problems, &format!("; {failure}")),
+    }
+}
+
+fn unusable(problems: &Problems, report: &str) -> Failure {
+    let message = format!("{} cannot be used, and nothing of it was{report}", problems.file.display());
     Failure::wrong(message).with_details(problems).with_next("settee demo --help")
 }
 
@@ -166,5 +197,34 @@ mod tests {
         assert!(complaint(file).contains("is not a folder"));
         let missing = Args { transfers: Some("nowhere.csv".into()), ..Args::default() };
         assert_eq!(complaint(missing), "nowhere.csv cannot be used, and nothing of it was; try `settee demo --help`");
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test writes a file of transfers and reads the report on it")]
+    fn whoever_sent_a_file_that_is_refused_whole_gets_an_answer_if_the_file_said_which_one_it_is() {
+        let place = tempfile::tempdir().unwrap();
+        let (transfers, report) = (place.path().join("t.xml"), place.path().join("r.xml"));
+        let namespace = "urn:iso:std:iso:20022:tech:xsd:pain.001.001.03";
+        let document = format!("<Document xmlns=\"{namespace}\"><CstmrCdtTrfInitn><GrpHdr><MsgId>M-1</MsgId></GrpHdr>");
+        let here = place.path().display();
+        let refused = |document: &str| {
+            std::fs::write(&transfers, document).unwrap();
+            complaint(Args { transfers: Some(transfers.clone()), report: Some(report.clone()), ..Args::default() })
+        };
+        let unusable = format!("{here}/t.xml cannot be used, and nothing of it was");
+        let unnamed =
+            format!("{unusable}; no report was written, for it does not say which message it is; try `settee demo --help`");
+        assert_eq!(refused("<Document/>"), unnamed);
+        assert!(!report.exists());
+        assert_eq!(refused(&document), format!("{unusable}; {here}/r.xml says so; try `settee demo --help`"));
+        let written = std::fs::read_to_string(&report).unwrap();
+        assert!(written.contains("<OrgnlMsgId>M-1</OrgnlMsgId>") && written.contains("<GrpSts>RJCT</GrpSts>"), "{written}");
+    }
+
+    #[test]
+    fn a_report_that_cannot_be_written_is_refused_before_anything_is_read() {
+        let flags = Args { report: Some("nowhere/r.xml".into()), transfers: Some("nowhere.csv".into()), ..Args::default() };
+        let expected = "--report nowhere/r.xml cannot be written: nowhere is not a folder that is there; try `mkdir -p nowhere`";
+        assert_eq!(complaint(flags), expected);
     }
 }

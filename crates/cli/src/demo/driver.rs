@@ -9,12 +9,13 @@ use futures::stream::FuturesUnordered;
 use hdrhistogram::Histogram;
 use settee::trace::TraceContext;
 use settee::{Context, ErrorKind, Fault};
+use settee_core::id::Xid;
 use settee_payments::api::{Payment, PaymentClient, Transfer};
 use tokio::time::Instant;
 
 use super::chaos::Chaos;
 use super::clients::Clients;
-use super::file::TransferFile;
+use super::file::{REPEATED, TransferFile};
 use super::ledgers::answered;
 use super::mask::mask;
 use super::order::{Ended, OrderKeeper};
@@ -39,6 +40,8 @@ const LONGEST_US: u64 = 70_000_000;
 pub(crate) struct Outcomes {
     /// Ids of the transfers that were accepted.
     pub(crate) accepted: Vec<String>,
+    /// What became of each transfer that was sent, in file order.
+    pub(crate) answers: Vec<Answer>,
     /// Transfers that were refused, by reason.
     pub(crate) by_reason: BTreeMap<String, u64>,
     /// Transfers without an answer.
@@ -58,9 +61,14 @@ pub(crate) struct Driver<'a> {
     pub(crate) concurrency: usize,
 }
 
-enum Answer {
-    Accepted,
-    Refused(String),
+/// What became of one transfer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// The money moved, in this transaction.
+    Accepted(Option<Xid>),
+    /// It did not, and will not, for this reason.
+    Refused(Box<str>),
+    /// Nobody could tell.
     Unknown,
 }
 
@@ -83,7 +91,7 @@ impl Driver<'_> {
     ) -> Result<Outcomes, Failure> {
         let started = Instant::now();
         let limited = AtomicU64::new(0);
-        let mut outcomes = Outcomes::new(self.file.repeated)?;
+        let mut outcomes = Outcomes::new(self.file)?;
         let mut under_way = FuturesUnordered::new();
         let mut ended = 0;
         loop {
@@ -103,7 +111,7 @@ impl Driver<'_> {
                 Some((place, answer, took)) = under_way.next() => {
                     ended += 1;
                     progress.advance();
-                    keeper.ended(place, outcomes.take(&self.file.orders[place], answer, took));
+                    keeper.ended(place, outcomes.take(place, &self.file.orders[place], answer, took));
                 }
                 () = chaos.probed(), if chaos.is_probing() => {}
             }
@@ -123,8 +131,8 @@ impl Driver<'_> {
         };
         let call = repeat(TRANSFER, note, || self.payment.transfer(order.clone()));
         let answer = match self.context(place).scope(call).await {
-            Ok(_) => Answer::Accepted,
-            Err(Fault::Refused(refusal)) => Answer::Refused(settee::Refusal::code(&refusal).to_owned()),
+            Ok(receipt) => Answer::Accepted(receipt.xid.parse().ok()),
+            Err(Fault::Refused(refusal)) => Answer::Refused(settee::Refusal::code(&refusal).into()),
             Err(Fault::Failed(error)) => {
                 let (debtor, creditor) = (mask(&order.debtor), mask(&order.creditor));
                 tracing::error!(%error, transfer = order.id, debtor, creditor, "a transfer has no answer");
@@ -142,28 +150,33 @@ impl Driver<'_> {
 }
 
 impl Outcomes {
-    fn new(repeated: u64) -> Result<Self, Failure> {
+    /// Nothing has an answer yet, so everything is unknown.
+    fn new(file: &TransferFile) -> Result<Self, Failure> {
         let latency = Histogram::new_with_max(LONGEST_US, 3).map_err(|error| Failure::failed(format!("measure: {error}")))?;
-        let by_reason = if repeated > 0 { BTreeMap::from([("AM05".to_owned(), repeated)]) } else { BTreeMap::new() };
-        Ok(Self { accepted: Vec::new(), by_reason, unknown: 0, limited: 0, latency, took: Duration::ZERO })
+        let repeated = (file.repeated > 0).then(|| (REPEATED.to_owned(), file.repeated));
+        let answers = vec![Answer::Unknown; file.orders.len()];
+        let by_reason = repeated.into_iter().collect();
+        Ok(Self { accepted: Vec::new(), answers, by_reason, unknown: 0, limited: 0, latency, took: Duration::ZERO })
     }
 
-    fn take(&mut self, order: &Transfer, answer: Answer, took: Duration) -> Ended {
+    fn take(&mut self, place: usize, order: &Transfer, answer: Answer, took: Duration) -> Ended {
         self.latency.saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
-        match answer {
-            Answer::Accepted => {
+        let ended = match &answer {
+            Answer::Accepted(_) => {
                 self.accepted.push(order.id.clone());
                 Ended::Accepted
             }
             Answer::Refused(code) => {
-                *self.by_reason.entry(code).or_default() += 1;
+                *self.by_reason.entry(code.to_string()).or_default() += 1;
                 Ended::Rejected
             }
             Answer::Unknown => {
                 self.unknown += 1;
                 Ended::Unknown
             }
-        }
+        };
+        self.answers[place] = answer;
+        ended
     }
 
     /// Transfers that were refused.

@@ -4,8 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use settee_payments::api::{Balance, Transfer};
 
+use super::driver::Answer;
 use super::input::{Batch, Instruction};
 use super::order::{Movement, OrderKeeper};
+
+/// Why the second transfer of an id is refused, whatever became of the first.
+pub(crate) const REPEATED: &str = "AM05";
 
 /// The transfers of a file, with those taken out that repeat an id.
 #[derive(Debug)]
@@ -14,15 +18,14 @@ pub(crate) struct TransferFile {
     pub(crate) orders: Vec<Transfer>,
     /// Minor units of each order, where its currency can express its amount.
     minor: Vec<Option<i64>>,
-    /// Transfers whose id was seen earlier in the file: `AM05`, whatever became of the earlier one.
+    /// Transfers whose id was seen earlier in the file: [`REPEATED`].
     pub(crate) repeated: u64,
 }
 
 impl TransferFile {
     /// Reads a batch.
     pub(crate) fn new(batch: &Batch) -> Self {
-        let mut seen = BTreeSet::new();
-        let first: Vec<_> = batch.instructions.iter().filter(|instruction| seen.insert(&instruction.id)).collect();
+        let first: Vec<_> = sent(batch).filter_map(|(instruction, sent)| sent.then_some(instruction)).collect();
         Self {
             orders: first.iter().map(|instruction| order(instruction)).collect(),
             minor: first.iter().map(|instruction| instruction.amount.minor(instruction.currency.exponent()).ok()).collect(),
@@ -51,6 +54,19 @@ impl TransferFile {
         };
         OrderKeeper::new(&available, (0..self.orders.len()).map(movement).collect())
     }
+}
+
+/// What became of every transfer of a batch: of what became of those that were sent, in the same order.
+pub(crate) fn answers_of_all(batch: &Batch, sent_ones: Vec<Answer>) -> Vec<Answer> {
+    let mut answers = sent_ones.into_iter();
+    let repeated = || Answer::Refused(REPEATED.into());
+    sent(batch).map(|(_, sent)| if sent { answers.next().unwrap_or(Answer::Unknown) } else { repeated() }).collect()
+}
+
+/// All transfers of a batch, and whether each is the first of its id, which is sent.
+fn sent(batch: &Batch) -> impl Iterator<Item = (&Instruction, bool)> {
+    let mut seen = BTreeSet::new();
+    batch.instructions.iter().map(move |instruction| (instruction, seen.insert(&instruction.id)))
 }
 
 fn order(instruction: &Instruction) -> Transfer {
@@ -93,6 +109,15 @@ mod tests {
     fn the_second_transfer_of_an_id_is_not_sent_whatever_it_says() {
         let file = file("1,a,b,1,EUR,\n1,a,b,1,EUR,\n2,a,b,1,EUR,\n1,b,a,9,EUR,\n");
         assert_eq!((file.orders.len(), file.repeated, file.len()), (2, 2, 4));
+    }
+
+    #[test]
+    fn a_repeated_id_never_shifts_an_outcome_to_another_transfer() {
+        let text = "id,debtor,creditor,amount,currency,text\n1,a,b,1,EUR,\n1,a,b,1,EUR,\n2,a,b,1,EUR,\n3,a,b,1,EUR,\n";
+        let batch = parse_transfers(Path::new("t.csv"), text.as_bytes()).unwrap();
+        let refused = |code: &str| Answer::Refused(code.into());
+        let all = answers_of_all(&batch, vec![Answer::Accepted(None), refused("AM04")]);
+        assert_eq!(all, [Answer::Accepted(None), refused("AM05"), refused("AM04"), Answer::Unknown]);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! args -> input (files, refused whole) -> folder -> supervisor (server, account 1, account 2, payment, notify)
-//!      -> driver (order keeper, chaos) -> settle (consequences, reconcile job) -> report (JSON or tables)
+//!      -> driver (order keeper, chaos) -> settle (consequences, reconcile job)
+//!      -> report (JSON or tables, for who runs it) and status report (pain.002 or CSV, for who sent the file)
 //! ```
 //! Read [`order`] for why many transfers at a time give the outcomes of one after the other.
 
@@ -13,7 +14,7 @@ mod clients;
 mod driver;
 mod file;
 mod folder;
-mod input;
+pub mod input;
 mod keeper;
 mod ledgers;
 mod mask;
@@ -23,6 +24,7 @@ mod progress;
 mod repeat;
 mod report;
 mod settle;
+mod status_report;
 mod supervisor;
 mod tables;
 mod topology;
@@ -36,7 +38,7 @@ pub(crate) use self::process::{ProcessArgs, run_process};
 use self::args::Plan;
 use self::chaos::Chaos;
 use self::clients::Clients;
-use self::driver::Driver;
+use self::driver::{Answer, Driver};
 use self::file::TransferFile;
 use self::folder::Folder;
 use self::progress::Progress;
@@ -64,11 +66,14 @@ async fn attended(plan: &Plan, supervisor: &Supervisor) -> Result<ExitCode, Fail
     if plan.console {
         show_console(supervisor.server());
     }
-    let report = tokio::select! {
-        report = settle_file(plan, supervisor) => report?,
+    let (report, answers) = tokio::select! {
+        settled = settle_file(plan, supervisor) => settled?,
         failure = supervisor.given_up() => return Err(failure),
     };
+    let reported = plan.status_report.as_ref().map(|file| file.answer(&plan.batch, answers)).transpose();
+    // Shown in any case: what was settled is known, even where it could not be written down.
     let exit = show(plan, &report)?;
+    reported?;
     if plan.console {
         show_console(supervisor.server());
         interrupted().await;
@@ -76,11 +81,13 @@ async fn attended(plan: &Plan, supervisor: &Supervisor) -> Result<ExitCode, Fail
     Ok(exit)
 }
 
-async fn settle_file(plan: &Plan, supervisor: &Supervisor) -> Result<Report, Failure> {
+async fn settle_file(plan: &Plan, supervisor: &Supervisor) -> Result<(Report, Vec<Answer>), Failure> {
     let (clients, running) = Clients::connect(supervisor.server(), plan.patience).await?;
     let findings = find_out(plan, supervisor, &clients).await;
     running.stop().await;
-    findings.map(Report::new)
+    let mut findings = findings?;
+    let answers = std::mem::take(&mut findings.outcomes.answers);
+    Ok((Report::new(findings), answers))
 }
 
 async fn find_out(plan: &Plan, supervisor: &Supervisor, clients: &Clients) -> Result<Findings, Failure> {

@@ -20,6 +20,7 @@ fn findings() -> Findings {
     latency.record(1_500).unwrap();
     let outcomes = Outcomes {
         accepted: vec!["t1".into(), "t2".into()],
+        answers: Vec::new(),
         by_reason: BTreeMap::from([("AM04".into(), 1)]),
         unknown: 0,
         limited: 3,

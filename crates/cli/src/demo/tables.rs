@@ -6,6 +6,9 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::report::Report;
 
+/// What is said of a transfer that has no answer.
+pub(crate) const NO_OUTCOME: &str = "no outcome in time";
+
 /// The whole report as text.
 pub(crate) fn render(report: &Report) -> String {
     let mut text = String::new();
@@ -25,7 +28,7 @@ fn transfers(report: &Report) -> Option<Table> {
     for (code, count) in &transfers.by_reason {
         table.add_row([code.as_str(), reason(code), &count.to_string()]);
     }
-    table.add_row(["unknown", "no outcome in time", &transfers.unknown.to_string()]);
+    table.add_row(["unknown", NO_OUTCOME, &transfers.unknown.to_string()]);
     table.add_row(["read", "", &transfers.read.to_string()]);
     if transfers.replayed > 0 {
         table.add_row(["replayed", "of these, settled or refused in an earlier run", &transfers.replayed.to_string()]);
@@ -74,7 +77,7 @@ fn chaos(report: &Report) -> Option<Table> {
 }
 
 /// ISO 20022 external status reasons in plain words.
-fn reason(code: &str) -> &'static str {
+pub(crate) fn reason(code: &str) -> &'static str {
     match code {
         "AC01" => "unknown account",
         "AC04" => "closed account",
@@ -84,6 +87,7 @@ fn reason(code: &str) -> &'static str {
         "AM04" => "insufficient funds",
         "AM05" => "the id was used before",
         "AM12" => "the amount is negative, or too fine for its currency",
+        "FF01" => "the file cannot be used",
         _ => "",
     }
 }

@@ -13,22 +13,22 @@ pub(super) const HEADER: [&str; 5] = ["account", "owner", "currency", "opening_b
 
 /// One account as the ledger shall open it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct AccountRow {
+pub struct AccountRow {
     /// Account number, unique within the file.
-    pub(crate) account: String,
+    pub account: String,
     /// Who owns it; may be empty.
-    pub(crate) owner: String,
+    pub owner: String,
     /// The one currency it holds.
-    pub(crate) currency: Currency,
+    pub currency: Currency,
     /// Opening balance in minor units of `currency`, never negative.
-    pub(crate) opening_minor: i64,
+    pub opening_minor: i64,
     /// Whether it takes part in transfers.
-    pub(crate) status: AccountStatus,
+    pub status: AccountStatus,
 }
 
 /// Whether an account takes part in transfers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AccountStatus {
+pub enum AccountStatus {
     /// Gives and takes.
     Open,
     /// Refuses both sides of a transfer, whatever its balance.
@@ -37,7 +37,7 @@ pub(crate) enum AccountStatus {
 
 impl AccountStatus {
     /// `open` or `closed`, as in the file.
-    pub(crate) fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
             Self::Closed => "closed",

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use super::money::{Decimal, pointed};
+use super::original::StatedTotals;
 use super::problem::{Findings, Problem, quoted};
 
 /// How many transfers were read, and what their amounts add up to.
@@ -46,6 +47,12 @@ pub(super) struct Stated {
 }
 
 impl Stated {
+    /// The texts, whatever they are worth.
+    pub(super) fn as_given(&self) -> StatedTotals {
+        let text = |leaf: &Option<Leaf>| leaf.as_ref().map(|leaf| leaf.value.clone());
+        StatedTotals { transfers: text(&self.count), control_sum: text(&self.sum) }
+    }
+
     /// Adds what disagrees with `totals` to `findings`. A sum is not judged when an amount in it was unreadable:
     /// that is a finding already.
     pub(super) fn check(&self, totals: &Totals, findings: &mut Findings) {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{parse_accounts, parse_transfers, read_transfers};
+use super::{Original, parse_accounts, parse_transfers, read_transfers};
 
 const HEADER: &str = "id,debtor,creditor,amount,currency,text\n";
 
@@ -10,7 +10,7 @@ const HEADER: &str = "id,debtor,creditor,amount,currency,text\n";
 fn refused(bytes: impl AsRef<[u8]>, expected: &str) {
     let refusal = parse_transfers(Path::new("t.csv"), bytes.as_ref()).expect_err("the file was accepted");
     assert_eq!(refusal.to_string(), expected);
-    assert_eq!(refusal.message_id, None);
+    assert!(refusal.original.is_none_or(|original| original == Original::csv()));
 }
 
 #[track_caller]
@@ -51,6 +51,7 @@ fn another_encoding() {
 fn a_control_character() {
     refused_rows("1,A,B,1.00,EUR,\u{1b}[2J\n", "t.csv:2: holds the control character U+001B");
     refused_rows("1,A,B,1.00,EUR,a\0b\n", "t.csv:2: holds the control character U+0000");
+    refused_rows("1\u{fffe},A,B,1.00,EUR,x\n", "t.csv:2: holds the noncharacter U+FFFE");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::accounts::{AccountRow, AccountStatus};
 use super::money::{Currency, Decimal};
-use super::{Batch, Format, Instruction, References};
+use super::{Batch, Instruction, References};
 
 /// Who pays whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub(crate) fn generate(shape: Shape, count: u32, seed: u64) -> (Vec<AccountRow>,
         Shape::Random => random_transfers(&mut random, count),
         Shape::Payroll => payroll(&mut random, count),
     };
-    (accounts, Batch { format: Format::Csv, message_id: None, instructions })
+    (accounts, Batch::without_header(instructions))
 }
 
 /// What a random transfer moves at most, in euros or the like of them.

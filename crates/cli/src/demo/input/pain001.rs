@@ -18,7 +18,7 @@ use super::problem::{Findings, Problem, Problems, quoted};
 use super::source::{MAX_TEXT_CHARS, Source, check_id, check_text};
 use super::transfers::{parse_amount, parse_currency};
 use super::xml::{Document, Element};
-use super::{Batch, Format, Instruction, References};
+use super::{Batch, Format, Instruction, Original, PaymentInformation, References};
 
 /// What the namespaces of ISO 20022 messages begin with.
 const NAMESPACE: &str = "urn:iso:std:iso:20022:tech:xsd:";
@@ -29,17 +29,19 @@ const NOT_PROVIDED: &str = "NOTPROVIDED";
 pub(super) fn parse(source: &Source<'_>) -> Result<Batch, Problems> {
     let mut message = Message::new(source.text);
     let format = message.read().map_err(|problem| message.refusal(source.file, problem))?;
-    message.input.findings.settle(source.file, message.id())?;
-    let message_id = message.id().map(str::to_owned);
-    Ok(Batch { format, message_id, instructions: message.instructions })
+    message.input.findings.settle(source.file, message.answerable())?;
+    let original = message.original(format);
+    Ok(Batch { original, payments: message.payments, instructions: message.instructions })
 }
 
 /// The whole message; each method reads the element it is named after, to its end.
 struct Message<'a> {
     input: Input<'a>,
+    format: Option<Format>,
     message_id: Option<Leaf>,
     stated: Stated,
     totals: Totals,
+    payments: Vec<PaymentInformation>,
     instructions: Vec<Instruction>,
 }
 
@@ -70,9 +72,11 @@ impl<'a> Message<'a> {
     fn new(text: &'a str) -> Self {
         Self {
             input: Input { document: Document::new(text), findings: Findings::default() },
+            format: None,
             message_id: None,
             stated: Stated::default(),
             totals: Totals::default(),
+            payments: Vec::new(),
             instructions: Vec::new(),
         }
     }
@@ -81,15 +85,25 @@ impl<'a> Message<'a> {
         self.message_id.as_ref().map(|id| id.value.as_str()).filter(|id| !id.is_empty())
     }
 
+    fn original(&self, format: Format) -> Original {
+        Original { format, message_id: self.id().map(str::to_owned), stated: self.stated.as_given() }
+    }
+
+    /// What a refusal would be the answer to: nothing that did not say which message it is.
+    fn answerable(&self) -> Option<Original> {
+        self.format.map(|format| self.original(format)).filter(|original| original.message_id.is_some())
+    }
+
     fn refusal(&mut self, file: &Path, fatal: Problem) -> Problems {
         self.input.findings.add(fatal);
-        self.input.findings.refusal(file, self.id())
+        self.input.findings.refusal(file, self.answerable())
     }
 
     /// An error is a document that cannot be read on; everything else goes to the findings.
     fn read(&mut self) -> Result<Format, Problem> {
         let root = self.input.document.root()?;
         let format = format_of(&root)?;
+        self.format = Some(format);
         while let Some(element) = self.input.document.child()? {
             match element.name() {
                 "CstmrCdtTrfInitn" => self.initiation()?,
@@ -144,6 +158,8 @@ impl<'a> Message<'a> {
             }
         }
         let (stated, totals) = (std::mem::take(&mut payment.stated), payment.totals);
+        let (id, transfers) = (value_of(&payment.id), payment.transactions.len());
+        self.payments.push(PaymentInformation { id, stated: stated.as_given(), transfers });
         match payment.debtor.take() {
             Some(debtor) => self.instruct(payment, &debtor.value),
             None => self.input.findings.add(Problem::at(line, "<PmtInf> lacks a debtor account")),
@@ -175,9 +191,8 @@ impl<'a> Message<'a> {
     /// Turns what a `PmtInf` held into instructions, or findings.
     fn instruct(&mut self, payment: Payment, debtor: &str) {
         let message_id = self.id().unwrap_or_default().to_owned();
-        let payment_id = value_of(&payment.id);
         for transaction in payment.transactions {
-            match transaction.instruction(&message_id, payment_id.clone(), debtor) {
+            match transaction.instruction(&message_id, debtor) {
                 Ok(instruction) => self.instructions.push(instruction),
                 Err(problem) => self.input.findings.add(problem),
             }
@@ -186,16 +201,13 @@ impl<'a> Message<'a> {
 }
 
 impl Transaction {
-    fn instruction(self, message_id: &str, payment_id: Option<String>, debtor: &str) -> Result<Instruction, Problem> {
+    fn instruction(self, message_id: &str, debtor: &str) -> Result<Instruction, Problem> {
         let (amount, currency) = (self.amount()?, self.currency()?);
         let creditor = self.creditor.as_ref().ok_or_else(|| self.lacks("a creditor account"))?.value.clone();
         let id = self.identity(message_id)?;
         check_text("<Ustrd>", &self.text).map_err(|reason| Problem::at(self.line, reason))?;
-        let references = References {
-            payment_information_id: payment_id,
-            instruction_id: value_of(&self.instruction_id),
-            end_to_end_id: value_of(&self.end_to_end_id),
-        };
+        let (instruction_id, end_to_end_id) = (value_of(&self.instruction_id), value_of(&self.end_to_end_id));
+        let references = References { instruction_id, end_to_end_id };
         let (position, line, text, debtor) = (self.position, self.line, self.text, debtor.to_owned());
         Ok(Instruction { position, line, id, debtor, creditor, amount, currency, text, references })
     }
@@ -329,12 +341,10 @@ fn value_of(leaf: &Option<Leaf>) -> Option<String> {
 fn format_of(root: &Element<'_>) -> Result<Format, Problem> {
     let namespace = root.namespace().unwrap_or_default();
     let refuse = |reason: String| Err(Problem::at(root.line, reason));
-    match (root.name(), namespace.strip_prefix(NAMESPACE)) {
-        ("Document", Some("pain.001.001.03")) => Ok(Format::Pain001V03),
-        ("Document", Some("pain.001.001.09")) => Ok(Format::Pain001V09),
-        ("Document", _) => {
-            refuse(format!("namespace {} is neither pain.001.001.03 nor pain.001.001.09 of ISO 20022", quoted(namespace)))
-        }
-        (other, _) => refuse(format!("the root element is {} instead of `Document`", quoted(other))),
+    if root.name() != "Document" {
+        return refuse(format!("the root element is {} instead of `Document`", quoted(root.name())));
     }
+    let named = Format::MESSAGES.into_iter().find(|format| namespace.strip_prefix(NAMESPACE) == Some(format.name()));
+    let [older, newer] = Format::MESSAGES.map(Format::name);
+    named.map_or_else(|| refuse(format!("namespace {} is neither {older} nor {newer} of ISO 20022", quoted(namespace))), Ok)
 }

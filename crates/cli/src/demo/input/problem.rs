@@ -6,19 +6,21 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::original::Original;
+
 /// Problems kept and shown for one file: a screenful. A file with more has one cause, and it is among these.
-pub(crate) const MAX_LISTED: usize = 20;
+pub const MAX_LISTED: usize = 20;
 
 /// Characters of a value quoted back in a reason; the line number finds the rest.
 const MAX_QUOTED_CHARS: usize = 60;
 
 /// One reason to refuse the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Problem {
+pub struct Problem {
     /// 1-based line; `None` when the file as a whole is meant, such as one that does not exist.
-    pub(crate) line: Option<u64>,
+    pub line: Option<u64>,
     /// Lowercase, one line, free of control characters whatever the file held.
-    pub(crate) reason: String,
+    pub reason: String,
 }
 
 impl Problem {
@@ -35,21 +37,31 @@ impl Problem {
 ///
 /// Displays as one `FILE:LINE: reason` a line, then `… and N more`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Problems {
+pub struct Problems {
     /// As the user named it.
-    pub(crate) file: PathBuf,
-    /// `GrpHdr/MsgId` if the document gave one before it went wrong: a refusal can then still be answered.
-    pub(crate) message_id: Option<String>,
+    pub file: PathBuf,
+    /// What the file is, if it said so before it went wrong: a refusal can then still be answered. A document has given its
+    /// `MsgId`.
+    pub original: Option<Original>,
     /// At least one, by line, at most [`MAX_LISTED`].
-    pub(crate) listed: Vec<Problem>,
+    pub listed: Vec<Problem>,
     /// How many more were found but not kept.
-    pub(crate) unlisted: u64,
+    pub unlisted: u64,
 }
 
 impl Problems {
     /// A refusal for one reason.
     pub(crate) fn one(file: &Path, problem: Problem) -> Self {
-        Self { file: file.to_owned(), message_id: None, listed: vec![problem], unlisted: 0 }
+        Self { file: file.to_owned(), original: None, listed: vec![problem], unlisted: 0 }
+    }
+
+    /// One line for each, without the name of the file: it may be known to whoever reads them under another.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        let listed = self.listed.iter().map(|problem| match problem.line {
+            Some(line) => format!("line {line}: {}", problem.reason),
+            None => problem.reason.clone(),
+        });
+        listed.chain((self.unlisted > 0).then(|| format!("… and {} more", self.unlisted)))
     }
 }
 
@@ -93,16 +105,15 @@ impl Findings {
     }
 
     /// Refuses the file if anything was found.
-    pub(super) fn settle(&self, file: &Path, message_id: Option<&str>) -> Result<(), Problems> {
-        if self.is_empty() { Ok(()) } else { Err(self.refusal(file, message_id)) }
+    pub(super) fn settle(&self, file: &Path, original: Option<Original>) -> Result<(), Problems> {
+        if self.is_empty() { Ok(()) } else { Err(self.refusal(file, original)) }
     }
 
     /// What was found, by line.
-    pub(super) fn refusal(&self, file: &Path, message_id: Option<&str>) -> Problems {
+    pub(super) fn refusal(&self, file: &Path, original: Option<Original>) -> Problems {
         let mut listed = self.listed.clone();
         listed.sort_by_key(|problem| problem.line);
-        let message_id = message_id.map(str::to_owned);
-        Problems { file: file.to_owned(), message_id, listed, unlisted: self.unlisted }
+        Problems { file: file.to_owned(), original, listed, unlisted: self.unlisted }
     }
 }
 

@@ -14,7 +14,7 @@ const ROWS: &str = "id,debtor,creditor,amount,currency,text\n1,A,B,1.50,EUR,\n2,
 #[test]
 fn a_byte_order_mark_and_either_line_ending_change_nothing() {
     let plain = read(ROWS);
-    assert_eq!(plain.format, Format::Csv);
+    assert_eq!(plain.original.format, Format::Csv);
     assert_eq!(plain, read(format!("\u{feff}{ROWS}")));
     assert_eq!(plain, read(ROWS.replace('\n', "\r\n")));
     assert_eq!(plain, read(ROWS.trim_end()));
@@ -61,11 +61,11 @@ fn document(version: &str, prefix: &str, id: &str, text: &str) -> String {
 fn both_versions_under_any_prefix_read_the_same() {
     let id = "<EndToEndId>E</EndToEndId>";
     let plain = read(document("03", "", id, ""));
-    assert_eq!((plain.format, plain.message_id.as_deref()), (Format::Pain001V03, Some("M&1")));
+    assert_eq!((plain.original.format, plain.original.message_id.as_deref()), (Format::Pain001V03, Some("M&1")));
     for prefix in ["", "p", "pain.001"] {
         let other = read(document("09", prefix, id, ""));
-        assert_eq!(other.format, Format::Pain001V09);
-        assert_eq!((&plain.message_id, &plain.instructions), (&other.message_id, &other.instructions));
+        assert_eq!(other.original.format, Format::Pain001V09);
+        assert_eq!((&plain.original.message_id, &plain.instructions), (&other.original.message_id, &other.instructions));
     }
     let foreign = format!("\u{feff}  {}", document("03", "", id, "<x:Ustrd xmlns:x=\"urn:x\">no</x:Ustrd>"));
     assert_eq!(plain, read(foreign));

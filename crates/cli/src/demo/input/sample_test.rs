@@ -105,10 +105,10 @@ fn the_outcome_does_not_depend_on_the_order() {
 #[test]
 fn both_xml_files_hold_the_same_transfers_and_end_as_the_readme_says() {
     let (old, new) = (read(PAIN_03), read(PAIN_09));
-    assert_eq!(old.message_id.as_deref(), Some("DEMO-20260325-1"));
+    assert_eq!(old.original.message_id.as_deref(), Some("DEMO-20260325-1"));
     let without_line = |transfer: &Instruction| Instruction { line: 0, ..transfer.clone() };
     let contents = |batch: &Batch| batch.instructions.iter().map(without_line).collect::<Vec<_>>();
-    assert_eq!((contents(&old), &old.message_id), (contents(&new), &new.message_id));
+    assert_eq!((contents(&old), &old.original.message_id), (contents(&new), &new.original.message_id));
     let mut ledger = Ledger::new();
     let outcome = |transfer: &Instruction| Some((transfer.position, transfer.id.clone(), ledger.settle(transfer).err()?.into()));
     assert_eq!(new.instructions.iter().filter_map(outcome).collect::<Vec<_>>(), promised("What both XML files give"));

@@ -21,7 +21,7 @@ pub(super) const MAX_TEXT_CHARS: usize = 4_096;
 pub(super) struct Source<'a> {
     /// As the user named it.
     pub(super) file: &'a Path,
-    /// UTF-8 without its byte order mark; of control characters only tab, line feed and carriage return.
+    /// UTF-8 without its byte order mark, in which nothing [`is_forbidden`].
     pub(super) text: &'a str,
 }
 
@@ -56,15 +56,17 @@ impl<'a> Source<'a> {
         }
         let text = std::str::from_utf8(bytes).map_err(|error| refuse(error.valid_up_to(), "is not UTF-8"))?;
         if let Some((at, control)) = text.char_indices().find(|(_, symbol)| is_forbidden(*symbol)) {
-            return Err(refuse(at, &format!("holds the control character U+{:04X}", u32::from(control))));
+            let kind = if control.is_control() { "control character" } else { "noncharacter" };
+            return Err(refuse(at, &format!("holds the {kind} U+{:04X}", u32::from(control))));
         }
         Ok(Self { file, text: text.strip_prefix('\u{feff}').unwrap_or(text) })
     }
 }
 
-/// Controls have no place in a payment and would steer the terminal that shows it.
+/// Controls have no place in a payment and would steer the terminal that shows it. The two noncharacters cannot stand in XML, so
+/// no answer could repeat them.
 pub(super) fn is_forbidden(symbol: char) -> bool {
-    symbol.is_control() && !matches!(symbol, '\t' | '\n' | '\r')
+    matches!(symbol, '\u{fffe}' | '\u{ffff}') || symbol.is_control() && !matches!(symbol, '\t' | '\n' | '\r')
 }
 
 /// Checks a value that identifies something: there, on one line, of sane length. `name` is how the file calls it.

@@ -4,7 +4,7 @@ use super::csv_file::{self, Record};
 use super::money::{Currency, Decimal};
 use super::problem::{Findings, Problem, Problems, quoted};
 use super::source::{Source, check_id, check_text};
-use super::{Batch, Format, Instruction, References};
+use super::{Batch, Instruction, Original, PaymentInformation, References, StatedTotals};
 
 /// The columns, in order.
 pub(super) const HEADER: [&str; 6] = ["id", "debtor", "creditor", "amount", "currency", "text"];
@@ -22,8 +22,16 @@ pub(super) fn parse(source: &Source<'_>) -> Result<Batch, Problems> {
     if findings.is_empty() && instructions.is_empty() {
         findings.add(Problem::whole("no transfers"));
     }
-    findings.settle(source.file, None)?;
-    Ok(Batch { format: Format::Csv, message_id: None, instructions })
+    findings.settle(source.file, Some(Original::csv()))?;
+    Ok(Batch::without_header(instructions))
+}
+
+impl Batch {
+    /// Transfers that nobody wrote a header for.
+    pub(super) fn without_header(instructions: Vec<Instruction>) -> Self {
+        let all = PaymentInformation { id: None, stated: StatedTotals::default(), transfers: instructions.len() };
+        Self { original: Original::csv(), payments: vec![all], instructions }
+    }
 }
 
 fn instruction(record: &Record, position: u64) -> Result<Instruction, String> {

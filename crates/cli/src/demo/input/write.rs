@@ -10,7 +10,7 @@ use super::{Batch, transfers};
 ///
 /// # Errors
 /// Those of `out`, which may then hold part of the file.
-pub(crate) fn write_transfers(out: impl Write, batch: &Batch) -> io::Result<()> {
+pub fn write_transfers(out: impl Write, batch: &Batch) -> io::Result<()> {
     let mut writer = writer(out);
     writer.write_record(transfers::HEADER)?;
     for transfer in &batch.instructions {
@@ -25,7 +25,7 @@ pub(crate) fn write_transfers(out: impl Write, batch: &Batch) -> io::Result<()> 
 ///
 /// # Errors
 /// Those of `out`, which may then hold part of the file.
-pub(crate) fn write_accounts(out: impl Write, rows: &[AccountRow]) -> io::Result<()> {
+pub fn write_accounts(out: impl Write, rows: &[AccountRow]) -> io::Result<()> {
     let mut writer = writer(out);
     writer.write_record(accounts::HEADER)?;
     for row in rows {

@@ -43,7 +43,7 @@ fn refused_with(old: &str, new: &str, message_id: Option<&str>, expected: &str) 
     changed.replace_range(at..at + old.trim_start_matches('…').len(), new);
     let refusal = parse_transfers(Path::new("p.xml"), changed.as_bytes()).expect_err("the file was accepted");
     assert_eq!(refusal.to_string(), expected);
-    assert_eq!(refusal.message_id.as_deref(), message_id);
+    assert_eq!(refusal.original.and_then(|original| original.message_id).as_deref(), message_id);
 }
 
 #[track_caller]
