@@ -1,4 +1,9 @@
-//! What others read byte by byte: the JSON endpoint and the pages of a process.
+//! What others read word by word: the README, the book, answers to wrong usages, the JSON endpoint and the pages of a process.
 
+mod book;
 mod json_endpoint;
 mod process_pages;
+mod readme;
+
+/// The program `settee`.
+const SETTEE: &str = env!("CARGO_BIN_EXE_settee-in-stories");

@@ -2,20 +2,28 @@
 //!
 //! - [`House`]: everything in this process, for stories about what components do together.
 //! - [`Street`]: every part a process of its own, which a story stops where it hurts and then kills, as `kill -9` does.
+//! - [`Reader`]: somebody who reads a page of the book and does everything that it says.
+//! - [`Program`]: any program that serves, such as those of the README.
 
 mod child;
 mod hold;
 mod home;
 mod http;
+pub mod page;
+mod program;
+mod reader;
 mod relay;
 mod ring;
 mod role;
 mod skip;
 mod street;
+mod terminal;
 
 pub use child::Child;
 pub use home::House;
 pub use http::{Page, get, post};
+pub use program::Program;
+pub use reader::{Reader, checkout, in_crate, source, target};
 pub use relay::Relay;
 pub use ring::Ring;
 pub use role::play_if_asked;

@@ -5,15 +5,15 @@
 
 mod dynamic;
 mod find;
+mod hint;
 mod input;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use settee::error::codes;
 use settee::rpc::{CallOptions, Channel, MethodDescriptor, RouteKey};
-use settee::{Certainty, Error, Fault, Refusal, Updates};
+use settee::{Fault, Refusal, Updates};
 
 use self::dynamic::{AnyRefusal, AnyValue};
 use self::input::{Arguments, Target};
@@ -96,7 +96,7 @@ async fn channel(args: &Args) -> Result<Channel, CommandError> {
     if args.target.is_control() {
         return Ok(control.channels().channel(&args.target.service));
     }
-    find::channel(&control, &args.target).await
+    find::channel(&control, args).await
 }
 
 fn options(args: &Args) -> CallOptions {
@@ -117,19 +117,7 @@ fn faulted(args: &Args, fault: Fault<AnyRefusal>) -> CommandError {
         }
         Fault::Failed(error) => error,
     };
-    let hint = hint(args, &error);
+    let hints = hint::of(args, &error);
     let failed = if args.target.is_control() { Control::at(args.server.server).failed(error) } else { error.into() };
-    hint.into_iter().fold(failed, CommandError::note)
-}
-
-fn hint(args: &Args, error: &Error) -> Option<String> {
-    let (code, sent) = (error.code(), error.certainty() != Certainty::NotDone);
-    if *code == codes::BAD_REPLY {
-        let try_it = if args.follow { "without --follow" } else { "with --follow, if it answers with a stream of updates" };
-        return Some(format!("the answer is not what was expected; call it {try_it}"));
-    }
-    if *code == codes::DEADLINE && !sent {
-        return Some(format!("the call was never sent; --timeout was {} ms", args.timeout.as_millis()));
-    }
-    None
+    hints.into_iter().fold(failed, CommandError::note)
 }

@@ -16,7 +16,7 @@ use settee_server::{Engines, Server, ServerOptions};
 
 use crate::control::Control;
 use crate::output::{CommandError, error_line};
-use crate::{Cli, Command, call, ls, transactions};
+use crate::{Cli, Command, call, ls, traces, transactions};
 
 /// A port where nobody listens.
 const NOBODY: &str = "127.0.0.1:1";
@@ -80,6 +80,7 @@ async fn settee(server: &str, arguments: &[&str]) -> Result<String, CommandError
         Command::Call(args) => call::answer(&args).await,
         Command::Ls(args) => ls::answer(&args).await,
         Command::Transactions(args) => transactions::answer(&args).await,
+        Command::Traces(args) => traces::answer(&args).await,
         other => panic!("{other:?}"),
     }
 }
@@ -168,7 +169,8 @@ async fn a_refusal_is_shown_as_one() {
     let at = server.address().to_string();
     let error = settee(&at, &["call", "test.Till.take", "{\"amount\": 130}"]).await.unwrap_err();
     assert_eq!(error.exit_code(), 3);
-    assert_eq!(error_line(&error), "refused: test.Till.take said funds, and that is final\n  {\"funds\":{\"short_by\":30}}");
+    assert_eq!(error_line(&error), "refused: AM04, by test.Till.take; that is final\n  {\"funds\":{\"short_by\":30}}");
+    assert_eq!(error.json().to_string(), r#"{"refused":{"code":"AM04","refusal":{"funds":{"short_by":30}}}}"#);
 }
 
 #[tokio::test]
@@ -178,19 +180,22 @@ async fn whoever_mistypes_a_name_reads_the_ones_there_are() {
     let service = complained(&control, &["call", "test.Til.take", "{}"]).await;
     let expected = format!(
         "error: call test.Til.take: the server at {} knows no instance of test.Til\n  code: RPC0003, see docs/operations/errors/RPC0003.md\n  \
-         did it happen: no, and it will not later\n  services that are: test.Till\n  the server's own are called settee.*",
+         did it happen: no, and it will not later\n  services that are: test.Till\n  the server's own are called settee.*\n  \
+         try: settee call test.Till.take",
         control.address()
     );
     assert_eq!(service, expected);
     let method = complained(&control, &["call", "test.Till.tak", "{}"]).await;
     assert!(method.starts_with("error: find method \"tak\" of test.Till: it has take, count\n  code: RPC0007, see docs/operations/errors/RPC0007.md\n  did it happen: no"), "{method}");
+    assert!(method.ends_with("try: settee call test.Till.take"), "{method}");
     let own = complained(&control, &["call", "settee.Transaction.stats"]).await;
-    assert!(own.contains("settee.Transactions") && own.contains("RPC0006"), "{own}");
+    assert!(own.contains("RPC0006") && own.ends_with("try: settee call settee.Transactions.stats"), "{own}");
     let argument = complained(&control, &["call", "test.Till.take", "{\"amuont\": 1}"]).await;
     assert!(
         argument.starts_with("error: read the arguments of test.Till.take: decode messagepack body: missing field `amount`"),
         "{argument}"
     );
+    assert!(argument.ends_with(r#"try: settee call test.Till.take '{"amount":1}'"#), "{argument}");
 }
 
 #[tokio::test]

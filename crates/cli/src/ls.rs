@@ -1,4 +1,4 @@
-//! `settee ls`: who serves what, which topics, transactions and jobs there are, and how they are.
+//! `settee ls`: who serves what, which topics, transactions, jobs and traces there are, and how they are.
 
 use std::process::ExitCode;
 
@@ -11,7 +11,7 @@ use settee::registry::control::{RegistryControl, RegistryControlClient, ServiceV
 
 use crate::control::{Control, ServerArgs, is_control};
 use crate::output::{self, CommandError, NOTHING, cell};
-use crate::transactions;
+use crate::{traces, transactions};
 
 /// List what the server knows.
 #[derive(Clone, Debug, clap::Args)]
@@ -30,6 +30,8 @@ enum What {
     Transactions(transactions::ListArgs),
     /// Jobs, when they are due next, and their last run.
     Jobs(ServerArgs),
+    /// Recent traces; the same as `settee traces ls`.
+    Traces(traces::ListArgs),
 }
 
 /// Runs the command to its end.
@@ -44,6 +46,7 @@ pub(crate) async fn answer(args: &Args) -> Result<String, CommandError> {
         What::Topics(server) => topics(*server).await,
         What::Transactions(list) => transactions::list(list).await,
         What::Jobs(server) => jobs(*server).await,
+        What::Traces(list) => traces::list(list).await,
     }
 }
 
@@ -52,6 +55,7 @@ impl What {
         match self {
             Self::Services(server) | Self::Topics(server) | Self::Jobs(server) => server,
             Self::Transactions(list) => &list.server,
+            Self::Traces(list) => &list.server,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! No colours and no boxes: the same bytes on a terminal, in a pipe and in a test. A reader that goes away (`| head`) ends the
 //! output, not the command.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -48,6 +49,12 @@ impl CommandError {
         self
     }
 
+    /// The same failure, with the command to type next.
+    #[must_use]
+    pub(crate) fn next(self, command: impl fmt::Display) -> Self {
+        self.note(format!("try: {command}"))
+    }
+
     /// The same error, of a call that somebody made: its first line of advice says whether it happened. A command that only looks,
     /// or that starts a process, leaves this out: it would read as if it spoke of what was looked at.
     #[must_use]
@@ -69,7 +76,7 @@ impl CommandError {
     }
 
     /// The same objects as over HTTP.
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         match self {
             Self::Usage(message) => json!({ "usage": { "message": message } }),
             Self::Refused { code, refusal, .. } => json!({ "refused": { "code": code, "refusal": refusal } }),
@@ -112,8 +119,9 @@ pub(crate) fn error_line(failure: &CommandError) -> String {
     match failure {
         CommandError::Usage(message) => format!("error: {message}"),
         CommandError::Refused { method, code, refusal } => match refusal {
-            Value::Object(_) => format!("refused: {method} said {code}, and that is final\n  {refusal}"),
-            _ => format!("refused: {method} said {code}, and that is final"),
+            // A variant without fields says no more than its name.
+            Value::String(variant) => format!("refused: {code} {variant}, by {method}; that is final"),
+            _ => format!("refused: {code}, by {method}; that is final\n  {refusal}"),
         },
         CommandError::Failed { error, notes } => {
             let mut lines = vec![format!("error: {}", error.message())];
@@ -212,11 +220,12 @@ mod tests {
     fn a_refusal_is_told_apart_from_a_failure_by_its_exit_code() {
         let refused = CommandError::Refused {
             method: "pay.Till.take".into(),
-            code: "funds".into(),
+            code: "AM04".into(),
             refusal: json!({ "funds": { "short_by": 3 } }),
         };
-        assert_eq!(error_line(&refused), "refused: pay.Till.take said funds, and that is final\n  {\"funds\":{\"short_by\":3}}");
-        assert_eq!(refused.json().to_string(), r#"{"refused":{"code":"funds","refusal":{"funds":{"short_by":3}}}}"#);
+        let expected = "refused: AM04, by pay.Till.take; that is final\n  {\"funds\":{\"short_by\":3}}";
+        assert_eq!(error_line(&refused), expected);
+        assert_eq!(refused.json().to_string(), r#"{"refused":{"code":"AM04","refusal":{"funds":{"short_by":3}}}}"#);
         let failed = CommandError::from(Error::new(ErrorKind::NotFound, codes::NO_TRANSACTION, "show 07"));
         let codes = [failed, CommandError::Usage(String::new()), refused].map(|failure| failure.exit_code());
         assert_eq!(codes, [1, 2, 3]);

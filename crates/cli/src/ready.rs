@@ -1,21 +1,12 @@
-//! The line by which a process tells whoever started it that it is ready: `{"ready":"127.0.0.1:4321"}` on stdout.
+//! The line by which a process tells whoever started it that it is ready, read: see [`settee::app::announce`].
 
-use std::io::{self, Write};
 use std::net::SocketAddr;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Ready {
     ready: SocketAddr,
-}
-
-/// Says that this process serves at `address`. Nobody may be listening, which changes nothing.
-pub(crate) fn announce(address: SocketAddr) {
-    if let Ok(line) = serde_json::to_string(&Ready { ready: address }) {
-        let mut out = io::stdout().lock();
-        let _nobody_listens = writeln!(out, "{line}").and_then(|()| out.flush());
-    }
 }
 
 /// The address in such a line; `None` when it is another line.

@@ -8,15 +8,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use settee::app::announce;
 use settee::error::codes;
 use settee::{Error, ErrorKind};
 use settee_server::{Engines, Server, ServerOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::control::{address, default_server};
+use crate::logs;
 use crate::output::{self, CommandError};
 use crate::without::Without;
-use crate::{logs, ready};
 
 /// How long calls under way may take to end at a stop: above any call's default timeout, below a supervisor's patience.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -28,7 +29,7 @@ const LOGS: &str = "info";
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
     /// Where to listen; port 0 takes a free one.
-    #[arg(long, value_name = "ADDR", default_value_t = default_server(), value_parser = address)]
+    #[arg(long, value_name = "ADDR", env = "SETTEE_LISTEN", hide_env_values = true, default_value_t = default_server(), value_parser = address)]
     listen: SocketAddr,
     /// The folder that holds everything the server remembers; made if it is missing.
     #[arg(long, value_name = "DIR", default_value = "./data")]
@@ -43,32 +44,51 @@ pub(crate) struct Args {
 
 /// Runs a server to its end.
 pub(crate) async fn run(args: Args) -> ExitCode {
-    match serve(args).await {
+    match serve(&args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => output::finish(Err(failure), false),
     }
 }
 
-async fn serve(args: Args) -> Result<(), CommandError> {
-    refuse_strangers(&args)?;
+async fn serve(args: &Args) -> Result<(), CommandError> {
+    refuse_strangers(args)?;
     logs::start(LOGS);
     let mut signals = Signals::listen()?;
-    let engines = Engines::embedded(&args.data).await?;
+    let engines = Engines::embedded(&args.data).await.map_err(|error| args.not_started(error))?;
     let options = ServerOptions {
         listen: args.listen,
         drain: DRAIN,
         trace: true,
         without: args.without.iter().map(|part| part.part()).collect(),
     };
-    let server = Server::start(engines, options, Arc::new(())).await?;
-    ready::announce(server.address());
+    let server = Server::start(engines, options, Arc::new(())).await.map_err(|error| args.not_started(error))?;
+    announce(server.address());
     tokio::select! {
         () = signals.next() => {}
-        () = server.lost() => return Err(lost(&args).into()),
+        () = server.lost() => return Err(lost(args).into()),
     }
     tokio::select! {
         () = server.stop() => Ok(()),
         () = signals.next() => Err(cut_short().into()),
+    }
+}
+
+impl Args {
+    /// Why it does not start, with the command to type next.
+    fn not_started(&self, error: Error) -> CommandError {
+        let (listen, data) = (self.listen, self.data.display());
+        let next = match error.code() {
+            code if *code == codes::LISTEN_FAILED => {
+                let other = SocketAddr::new(default_server().ip(), 0);
+                format!("settee server --listen {other} --data {data}")
+            }
+            code if *code == codes::STORE_LOCKED => format!("fuser -v {data}/lock"),
+            code if *code == codes::STORE_READ_ONLY => format!("ls -ld {data}"),
+            code if *code == codes::STORE_FULL => format!("df -h {data}"),
+            code if *code == codes::STORE_NEWER => "settee --version".to_owned(),
+            _ => format!("settee server --listen {listen} --data OTHER_FOLDER"),
+        };
+        CommandError::from(error).next(next)
     }
 }
 
@@ -80,7 +100,8 @@ pub(crate) fn refuse_strangers(args: &Args) -> Result<(), CommandError> {
     let at = args.listen;
     Err(CommandError::Usage(format!(
         "--listen {at} can be reached from other machines, and nothing authenticates or encrypts calls\n  \
-         listen on a loopback address such as {}, or add --insecure if the network itself keeps strangers out",
+         listen on a loopback address, or add --insecure if the network itself keeps strangers out\n  \
+         try: settee server --listen {}",
         default_server()
     )))
 }

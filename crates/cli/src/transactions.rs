@@ -5,6 +5,8 @@ mod tree;
 use std::process::ExitCode;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use settee::Error;
+use settee::error::codes;
 use settee::txn::{ListTransactions, TransactionControl, TransactionControlClient, TransactionPage};
 use settee_core::id::Xid;
 use settee_core::txn::State;
@@ -107,8 +109,14 @@ pub(crate) async fn list(args: &ListArgs) -> Result<String, CommandError> {
 async fn show(args: &ShowArgs) -> Result<String, CommandError> {
     let control = Control::at(args.server.server);
     let client: TransactionControlClient = control.client();
-    let view = client.show(args.xid).await.map_err(|fault| control.failed(fault))?;
+    let view = client.show(args.xid).await.map_err(|fault| not_shown(&control, fault.into()))?;
     if args.server.json { output::pretty(&view) } else { Ok(tree::of(&view)) }
+}
+
+fn not_shown(control: &Control, error: Error) -> CommandError {
+    let is_unknown = *error.code() == codes::NO_TRANSACTION;
+    let failed = control.failed(error);
+    if is_unknown { failed.next("settee transactions ls") } else { failed }
 }
 
 /// Pages until there are as many lines as were asked for.

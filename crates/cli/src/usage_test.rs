@@ -2,30 +2,73 @@
 
 use std::ffi::OsString;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
-use crate::failure::Failure;
 use crate::output::error_line;
-use crate::{Cli, Command, help_for, one_line, server};
+use crate::{Cli, Command, server};
 
 fn complaint(arguments: &[&str]) -> String {
     let arguments: Vec<OsString> = ["settee"].iter().chain(arguments).map(Into::into).collect();
     let error = Cli::try_parse_from(&arguments).unwrap_err();
-    Failure::wrong(one_line(&error.to_string())).with_next(help_for(&arguments)).to_string()
+    super::complaint(&error, &arguments).to_string()
+}
+
+#[test]
+fn the_command_line_is_put_together_correctly() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn a_wrong_flag_is_one_line_that_says_what_to_try() {
+    let table: &[(&[&str], &str)] = &[
+        (&["demo", "--concurrency", "0"], "invalid value '0' for '--concurrency <N>': 0 is not in 1..=1024"),
+        (&["demo", "--generate", "0"], "invalid value '0' for '--generate <N>': 0 is not in 1..=5000000"),
+        (
+            &["demo", "--generate", "9", "--shape", "round"],
+            "invalid value 'round' for '--shape <SHAPE>': `round` is neither `random` nor `payroll`",
+        ),
+        (&["demo", "--shape", "random"], "the following required arguments were not provided: --generate <N>"),
+        (
+            &["demo", "--generate", "9", "--accounts", "a.csv"],
+            "the argument '--generate <N>' cannot be used with '--accounts <FILE>'",
+        ),
+        (
+            &["demo", "--transfers", "t.csv", "--generate", "9"],
+            "the argument '--transfers <FILE>' cannot be used with '--generate <N>'",
+        ),
+    ];
+    for (arguments, expected) in table {
+        assert_eq!(complaint(arguments), format!("{expected}; try `settee demo --help`"));
+    }
+}
+
+#[test]
+fn a_slip_of_the_hand_is_put_right_unless_a_shell_would_read_it_otherwise() {
+    let table: &[(&[&str], &str)] = &[
+        (&["dmeo"], "settee demo"),
+        (&["demo", "--shap", "payroll"], "settee demo --shape payroll"),
+        (&["transactions", "ls", "--sate", "COMMITTED"], "settee transactions ls --state COMMITTED"),
+        (&["call", "pay.Account.find", "{\"account\":\"A 1\"}", "--rout", "A"], "settee call --help"),
+        (&["frobnicate"], "settee --help"),
+    ];
+    for (arguments, expected) in table {
+        let complaint = complaint(arguments);
+        assert!(complaint.ends_with(&format!("; try `{expected}`")), "{complaint}");
+    }
 }
 
 #[test]
 fn a_wrong_command_line_says_what_is_wrong_and_what_would_be_right() {
     let table: &[(&[&str], &str)] = &[
-        (&["sever"], "unrecognized subcommand 'sever' tip: a similar subcommand exists: 'server'; try `settee --help`"),
-        (&["ls", "topic"], "unrecognized subcommand 'topic' tip: a similar subcommand exists: 'topics'; try `settee ls --help`"),
+        (&["sever"], "unrecognized subcommand 'sever'; a similar subcommand exists: 'server'; try `settee server`"),
+        (&["ls", "topic"], "unrecognized subcommand 'topic'; a similar subcommand exists: 'topics'; try `settee ls topics`"),
         (
             &["ls", "services", "--server", "here"],
             "invalid value 'here' for '--server <ADDR>': expected IP:PORT, such as 127.0.0.1:7400 or [::1]:7400; try `settee ls --help`",
         ),
         (
             &["ls", "services", "--jsn"],
-            "unexpected argument '--jsn' found tip: a similar argument exists: '--json'; try `settee ls --help`",
+            "unexpected argument '--jsn' found; a similar argument exists: '--json'; try `settee ls services --json`",
         ),
         (
             &["server", "--listen", "7400"],
@@ -33,7 +76,7 @@ fn a_wrong_command_line_says_what_is_wrong_and_what_would_be_right() {
         ),
         (
             &["server", "--dat", "x"],
-            "unexpected argument '--dat' found tip: a similar argument exists: '--data'; try `settee server --help`",
+            "unexpected argument '--dat' found; a similar argument exists: '--data'; try `settee server --data x`",
         ),
         (&["call"], "the following required arguments were not provided: <SERVICE.METHOD>; try `settee call --help`"),
         (
@@ -63,7 +106,7 @@ fn a_wrong_command_line_says_what_is_wrong_and_what_would_be_right() {
         (
             &["transactions", "ls", "--state", "COMITTED"],
             "invalid value 'COMITTED' for '--state <STATE>' [possible values: \
-             ACTIVE, COMMITTING, COMMITTED, ABORTING, ABORTED, COMMIT_PARKED, ABORT_PARKED, UNKNOWN_PARKED, CLOSED_BY_OPERATOR] tip: a similar value exists: 'COMMITTED'; try `settee transactions --help`",
+             ACTIVE, COMMITTING, COMMITTED, ABORTING, ABORTED, COMMIT_PARKED, ABORT_PARKED, UNKNOWN_PARKED, CLOSED_BY_OPERATOR]; a similar value exists: 'COMMITTED'; try `settee transactions ls --state COMMITTED`",
         ),
         (
             &["transactions", "ls", "--limit", "0"],
@@ -71,7 +114,7 @@ fn a_wrong_command_line_says_what_is_wrong_and_what_would_be_right() {
         ),
         (
             &["transactions", "list"],
-            "unrecognized subcommand 'list' tip: a similar subcommand exists: 'ls'; try `settee transactions --help`",
+            "unrecognized subcommand 'list'; a similar subcommand exists: 'ls'; try `settee transactions ls`",
         ),
     ];
     for (arguments, expected) in table {
@@ -87,7 +130,8 @@ fn a_server_that_strangers_could_reach_is_refused_unless_asked_for() {
     };
     let error = refused(&["settee", "server", "--listen", "0.0.0.0:7400"]).unwrap();
     let expected = "error: --listen 0.0.0.0:7400 can be reached from other machines, and nothing authenticates or encrypts calls\n  \
-                    listen on a loopback address such as 127.0.0.1:7400, or add --insecure if the network itself keeps strangers out";
+                    listen on a loopback address, or add --insecure if the network itself keeps strangers out\n  \
+                    try: settee server --listen 127.0.0.1:7400";
     assert_eq!((error_line(&error).as_str(), error.exit_code()), (expected, 2));
     for allowed in
         [&["settee", "server", "--listen", "0.0.0.0:7400", "--insecure"][..], &["settee", "server", "--listen", "[::1]:0"]]

@@ -20,3 +20,9 @@ pub(crate) fn cannot_open(path: &Path, error: &io::Error) -> Error {
     };
     Error::new(kind, code, format!("open the data folder {}: {error}{hint}", path.display()))
 }
+
+/// An engine cannot use what is in the folder at `path`; it knows its files, and not where they are.
+pub(crate) fn cannot_use(path: &Path, error: &Error) -> Error {
+    let message = format!("open the data folder {}: {}", path.display(), error.message());
+    Error::new(error.kind(), error.code().clone(), message).with_certainty(error.certainty())
+}

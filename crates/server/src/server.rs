@@ -55,10 +55,11 @@ impl Engines {
     /// Coded, each with the path and what to do: `STO0003` newer data, `STO0004` another process, `STO0005` a read-only folder,
     /// `STO0001` no room, `STO0002` damage.
     pub async fn embedded(path: &Path) -> Result<Self, Error> {
-        let path = path.to_owned();
+        let place = path.to_owned();
         let disk =
-            env::blocking(move || FileDisk::open(&path).map_err(|error| crate::folder::cannot_open(&path, &error))).await?;
-        Self::on_disk(Arc::new(disk), LogOptions::default()).await
+            env::blocking(move || FileDisk::open(&place).map_err(|error| crate::folder::cannot_open(&place, &error))).await?;
+        let opened = Self::on_disk(Arc::new(disk), LogOptions::default()).await;
+        opened.map_err(|error| crate::folder::cannot_use(path, &error))
     }
 
     /// The embedded engines on a disk, whose log keeps its files as `log` says.

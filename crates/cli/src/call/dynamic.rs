@@ -13,23 +13,34 @@ use settee::Refusal;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct AnyValue(pub(super) Value);
 
-/// Any refusal. Its code is the name of its variant, which is all that travels in its value.
+/// Any refusal. Its code travels beside its value; from a peer that sends none, it is called by the name of its variant.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct AnyRefusal(AnyValue);
+pub(super) struct AnyRefusal {
+    code: String,
+    value: AnyValue,
+}
 
 impl AnyRefusal {
     pub(super) fn into_value(self) -> Value {
-        self.0.0
+        self.value.0
+    }
+
+    fn variant(&self) -> &str {
+        match &self.value.0 {
+            Value::String(variant) => variant,
+            Value::Object(tagged) => tagged.keys().next().map_or("refused", String::as_str),
+            _ => "refused",
+        }
     }
 }
 
 impl Refusal for AnyRefusal {
     fn code(&self) -> &str {
-        match &self.0.0 {
-            Value::String(variant) => variant,
-            Value::Object(tagged) => tagged.keys().next().map_or("refused", String::as_str),
-            _ => "refused",
-        }
+        if self.code.is_empty() { self.variant() } else { &self.code }
+    }
+
+    fn with_code(self, code: String) -> Self {
+        Self { code, ..self }
     }
 }
 
@@ -41,13 +52,14 @@ impl Serialize for AnyValue {
 
 impl Serialize for AnyRefusal {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        self.value.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for AnyRefusal {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        AnyValue::deserialize(deserializer).map(Self)
+        let value = AnyValue::deserialize(deserializer)?;
+        Ok(Self { code: String::new(), value })
     }
 }
 
@@ -150,8 +162,10 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_called_by_its_variant() {
-        let refusal = |value| AnyRefusal(AnyValue(value)).code().to_owned();
+    fn a_refusal_is_called_by_its_code_and_without_one_by_its_variant() {
+        let refused = |value| AnyRefusal { code: String::new(), value: AnyValue(value) };
+        assert_eq!(refused(json!("closed_account")).with_code("AC04".into()).code(), "AC04");
+        let refusal = |value| refused(value).code().to_owned();
         assert_eq!(refusal(json!("closed_account")), "closed_account");
         assert_eq!(refusal(json!({ "funds": { "short_by": 3 } })), "funds");
         assert_eq!(refusal(json!(7)), "refused");

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use settee::config::nearest;
 use settee::error::codes;
 use settee::registry::InstanceList;
 use settee::registry::control::{ListUpdate, RegistryControl, RegistryControlClient};
@@ -11,17 +12,19 @@ use settee::{Context, Error, ErrorKind};
 use tokio::sync::watch;
 
 use super::input::Target;
+use super::{Args, hint};
 use crate::control::Control;
 use crate::output::CommandError;
 
 /// A channel to the instances of the target's service.
 ///
 /// A registry that has just started may not have heard of them yet: it is given until it has, for at most half of the time.
-pub(super) async fn channel(control: &Control, target: &Target) -> Result<Channel, CommandError> {
+pub(super) async fn channel(control: &Control, args: &Args) -> Result<Channel, CommandError> {
+    let target = &args.target;
     let client: RegistryControlClient = control.client();
     let list = first_list(&client, &target.service).await.map_err(|error| control.failed(error))?;
     if list.instances.is_empty() {
-        return Err(nobody(control, &client, target).await);
+        return Err(nobody(control, &client, args).await);
     }
     let known = Known(watch::Sender::new(Arc::new(list)));
     Ok(Channels::new(Arc::new(known), Tracer::off()).channel(&target.service))
@@ -59,14 +62,22 @@ async fn first_list(client: &RegistryControlClient, service: &str) -> Result<Ins
     Ok(list)
 }
 
-async fn nobody(control: &Control, client: &RegistryControlClient, target: &Target) -> CommandError {
+async fn nobody(control: &Control, client: &RegistryControlClient, args: &Args) -> CommandError {
+    let target = &args.target;
     let message = format!("call {target}: the server at {} knows no instance of {}", control.address(), target.service);
     let error = CommandError::from(Error::new(ErrorKind::Unavailable, codes::NO_INSTANCE, message));
     let Ok(services) = client.services().await else { return error };
     let served = services.into_iter().filter(|service| !service.instances.is_empty()).map(|service| service.name);
     let served: Vec<_> = served.collect();
     if served.is_empty() {
-        return error.note("no service is published there; is its application running, with this server in its settings?");
+        let error = error.note("no service is published there; is its application running, with this server in its settings?");
+        return error.next("settee ls services");
     }
-    error.note(format!("services that are: {}", served.join(", "))).note("the server's own are called settee.*")
+    let error = error.note(format!("services that are: {}", served.join(", "))).note("the server's own are called settee.*");
+    match nearest(&target.service, served.iter().map(String::as_str)) {
+        Some(service) => {
+            error.note(hint::typed(args, &Target { service: service.to_owned(), ..target.clone() }, &args.arguments))
+        }
+        None => error.next("settee ls services"),
+    }
 }

@@ -49,7 +49,20 @@ impl fmt::Display for Target {
 /// The arguments of a call by name.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(transparent)]
-pub(super) struct Arguments(Map<String, Value>);
+pub(super) struct Arguments(pub(super) Map<String, Value>);
+
+impl Arguments {
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Arguments {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Value::Object(self.0.clone()).fmt(out)
+    }
+}
 
 impl FromStr for Arguments {
     type Err = String;

@@ -1,10 +1,13 @@
 //! The flags of `settee demo`, and what they amount to once every file has been read.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::input::{self, AccountRow, Batch, Problems, Shape};
 use super::status_report::StatusReport;
+use super::topology::ANY_PORT;
+use crate::control::address;
 use crate::failure::Failure;
 use crate::without::Without;
 
@@ -38,6 +41,9 @@ pub(crate) struct Args {
     /// Keep everything running after the last transfer, until Ctrl-C
     #[arg(long)]
     console: bool,
+    /// Where its server listens, for other commands and the console; without it any free port
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    listen: Option<SocketAddr>,
     /// Keep the data in this folder; the same file again moves no money
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
@@ -75,6 +81,8 @@ pub(crate) struct Plan {
     pub(crate) chaos: bool,
     /// Whether everything keeps running at the end.
     pub(crate) console: bool,
+    /// Where the server listens.
+    pub(crate) listen: SocketAddr,
     /// The folder to keep; `None`: a temporary one.
     pub(crate) data: Option<PathBuf>,
     /// Whether the report is JSON.
@@ -119,6 +127,7 @@ impl Args {
             batch,
             chaos: self.chaos,
             console: self.console,
+            listen: self.listen.unwrap_or(ANY_PORT),
             data: self.data,
             json: self.json,
             rate: self.rate,

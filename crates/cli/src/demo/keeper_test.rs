@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::lifeline::{Lifeline, is_nobody_left, nobody_left};
-use crate::ready::announce;
+use settee::app::announce;
 
 /// A process that serves nowhere, says so, and ends with its stdin.
 fn shell(script: &str) -> Program {

@@ -54,7 +54,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     logs::start(if plan.verbose { "info" } else { "off" });
     let folder = Folder::open(plan.data.as_deref()).await?;
     let program = std::env::current_exe().map_err(|error| Failure::failed(format!("find this program: {error}")))?;
-    let processes = Processes { program, folder: &folder, verbose: plan.verbose, without: &plan.without };
+    let processes = Processes { program, folder: &folder, listen: plan.listen, verbose: plan.verbose, without: &plan.without };
     let supervisor = or_interrupted(Supervisor::start(&processes)).await?;
     let ended = or_interrupted(attended(&plan, &supervisor)).await;
     supervisor.stop().await;

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
-use settee::app::App;
+use settee::app::{App, announce};
 use settee::config::Settings;
 use settee_core::Error;
 use settee_payments::{account, notify, payment};
 use settee_sqlx::DatabaseOptions;
 
 use crate::failure::Failure;
-use crate::{logs, ready};
+use crate::logs;
 
 /// What a process of the demo is told.
 #[derive(Debug, clap::Args)]
@@ -41,7 +41,7 @@ enum Service {
 pub(crate) async fn run_process(args: ProcessArgs) -> Result<ExitCode, Failure> {
     logs::start("info");
     let running = args.service().await?.start().await?;
-    ready::announce(running.address());
+    announce(running.address());
     running.until_signal().await;
     Ok(ExitCode::SUCCESS)
 }

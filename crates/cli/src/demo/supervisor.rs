@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::child::{self, Launch};
 use super::folder::Folder;
 use super::keeper::{Keeper, Program};
-use super::topology::{ANY_PORT, Role};
+use super::topology::Role;
 use crate::failure::Failure;
 use crate::without::Without;
 
@@ -26,6 +26,8 @@ pub(crate) struct Processes<'a> {
     pub(crate) program: PathBuf,
     /// Where they keep their data.
     pub(crate) folder: &'a Folder,
+    /// Where the server listens.
+    pub(crate) listen: SocketAddr,
     /// Whether their logs go to our stderr rather than to the folder.
     pub(crate) verbose: bool,
     /// Parts that the server is started without.
@@ -35,7 +37,7 @@ pub(crate) struct Processes<'a> {
 impl Supervisor {
     /// Starts every process; all of them are ready when it returns.
     pub(crate) async fn start(processes: &Processes<'_>) -> Result<Self, Failure> {
-        let server = Keeper::start(&Role::Server.to_string(), processes.program(Role::Server, ANY_PORT));
+        let server = Keeper::start(&Role::Server.to_string(), processes.program(Role::Server, processes.listen));
         let address = processes.ready(Role::Server, &server).await?;
         let mut supervisor = Self { keepers: BTreeMap::from([(Role::Server, server)]), server: address };
         for role in Role::ALL.into_iter().skip(1) {

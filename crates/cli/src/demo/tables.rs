@@ -37,11 +37,13 @@ fn transfers(report: &Report) -> Option<Table> {
 }
 
 fn money(report: &Report) -> Option<Table> {
-    let verdict = if report.money.conserved { "conserved" } else { "NOT CONSERVED" };
-    let mut table = table(["money", "before", "after", verdict]);
+    let mut table = table(["money", "before", "after", ""]);
     for (currency, before) in &report.money.before {
         let after = report.money.after.get(currency).map_or("–", String::as_str);
-        table.add_row([currency.as_str(), before, after, if before == after { "" } else { "differs" }]);
+        table.add_row([currency.as_str(), before, after, if before == after { "conserved" } else { "DIFFERS" }]);
+    }
+    if !report.money.conserved {
+        table.add_row(["NOT CONSERVED", "", "", ""]);
     }
     Some(right_aligned(table, &[1, 2]))
 }

@@ -52,7 +52,7 @@ impl Role {
     }
 }
 
-/// Where the server listens at first: any free port of this machine, and the same one after a restart.
+/// Where the server listens at first unless it is told: any free port of this machine, and the same one after a restart.
 pub(crate) const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// `account-1`, `server`: names files and logs.

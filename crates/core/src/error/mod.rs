@@ -70,10 +70,8 @@ pub enum ErrorKind {
 /// assert_eq!(error.certainty(), Certainty::NotDone);
 /// assert!(error.is_retryable());
 /// ```
-#[derive(Debug)]
 pub struct Error(Box<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     kind: ErrorKind,
     certainty: Certainty,
@@ -213,6 +211,13 @@ impl fmt::Display for Error {
     }
 }
 
+/// As [`Display`](fmt::Display): an error that leaves `main` is printed with this, and whoever started the process reads it.
+impl fmt::Debug for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}
+
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.source.as_deref().map(|source| source as _)
@@ -222,6 +227,12 @@ impl std::error::Error for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_that_leaves_main_reads_as_a_sentence() {
+        let error = Error::new(ErrorKind::Invalid, codes::UNKNOWN_KEY, "read the configuration: unknown key `databse`");
+        assert_eq!(format!("{error:?}"), "read the configuration: unknown key `databse` [APP0001]");
+    }
 
     #[test]
     fn an_unknown_outcome_is_never_called_retryable() {

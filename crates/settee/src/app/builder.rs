@@ -8,7 +8,7 @@ use settee_core::shutdown::Shutdown;
 use settee_core::{Error, env};
 
 use super::pages::{CountCalls, Metrics};
-use super::process::command_line;
+use super::process::{announce, command_line};
 use super::running::{Background, Running};
 use crate::config::Settings;
 use crate::flow::control::FlowControlClient;
@@ -214,12 +214,13 @@ impl App {
         Running::start(self).await
     }
 
-    /// Starts, runs until SIGTERM or Ctrl-C, and stops in order.
+    /// Starts, [announces](announce) on stdout where it serves, runs until SIGTERM or Ctrl-C, and stops in order.
     ///
     /// # Errors
     /// As [`App::start`].
     pub async fn run(self) -> Result<(), Error> {
         let running = self.start().await?;
+        announce(running.address());
         running.until_signal().await;
         Ok(())
     }

@@ -13,5 +13,5 @@ mod running;
 
 pub use builder::App;
 pub use pages::{CountCalls, Metrics, ProcessPages};
-pub use process::{command_line, run};
+pub use process::{announce, command_line, run};
 pub use running::Running;

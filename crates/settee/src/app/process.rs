@@ -1,5 +1,7 @@
 //! What a process needs around its [`App`](super::App): a runtime, its command line, and the signals that end it.
 
+use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
@@ -35,6 +37,13 @@ pub fn command_line<C: DeserializeOwned>(application: &str) -> Result<(Settings,
         layers = layers.with_flag(assignment)?;
     }
     layers.read()
+}
+
+/// Says on stdout that this process serves: one line, `{"ready":"127.0.0.1:4321"}`. Whoever started it waits for that line, and
+/// learns which port 0 became. Nobody may be listening, which changes nothing.
+pub fn announce(address: SocketAddr) {
+    let mut out = io::stdout().lock();
+    let _nobody_listens = writeln!(out, "{{\"ready\":\"{address}\"}}").and_then(|()| out.flush());
 }
 
 /// Waits for the first signal that asks this process to end: SIGTERM, or Ctrl-C.

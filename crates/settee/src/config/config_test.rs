@@ -46,10 +46,26 @@ fn a_typo_names_its_place_and_the_nearest_key() {
 }
 
 #[test]
-fn a_value_of_the_wrong_kind_is_refused() {
+fn a_value_of_the_wrong_kind_names_its_key_and_its_place() {
     let error = Layers::new().with_flag("retries=many").unwrap().read::<Account>().unwrap_err();
-    assert_eq!(error.code(), &codes::BAD_VALUE);
+    let expected = "read the configuration: `retries` from --set: invalid type: string \"many\", expected u32";
+    assert_eq!((error.code(), error.message()), (&codes::BAD_VALUE, expected));
+    let layers = Layers::new().with_file(Path::new("account.toml"), "[settee]\nlisten = \"here\"").unwrap();
+    let message = layers.read::<Account>().unwrap_err().to_string();
+    assert_eq!(message, "read the configuration: `settee.listen` in account.toml: invalid socket address syntax [APP0002]");
     assert!(Layers::new().with_flag("retries").is_err());
     let (settings, _) = Layers::new().with_flag("settee.share=2/2").unwrap().read::<Account>().unwrap();
     assert!(settings.parsed_share().is_err());
+}
+
+#[test]
+fn a_key_that_must_be_given_says_how_to_give_it() {
+    #[derive(Debug, Deserialize)]
+    struct Strict {
+        #[expect(dead_code, reason = "it is never read, because it is missing")]
+        database: String,
+    }
+    let message = Layers::new().read::<Strict>().unwrap_err().to_string();
+    let expected = "`database` is missing; give it with --set database=VALUE, or in the file that --config names";
+    assert!(message.contains(expected), "{message}");
 }

@@ -117,19 +117,36 @@ impl Layers {
         {
             return Err(self.unknown_key(&format!("{prefix}{unknown}"), unknown, known));
         }
-        Value::Table(table).try_into().map_err(|error: toml::de::Error| {
-            let message = format!("read the configuration: {}", error.to_string().trim_end().replace('\n', " "));
-            Error::new(ErrorKind::Invalid, codes::BAD_VALUE, message)
-        })
+        Value::Table(table).try_into().map_err(|error: toml::de::Error| self.unreadable(prefix, error.message(), &error))
     }
 
-    fn unknown_key(&self, full: &str, unknown: &str, known: &[&str]) -> Error {
-        let from = match self.sources.get(full) {
+    /// What serde could not read, with the key and where that came from. A key that is missing came from nowhere.
+    fn unreadable(&self, prefix: &str, why: &str, error: &toml::de::Error) -> Error {
+        let shown = error.to_string();
+        let key = shown.rsplit_once("in `").and_then(|(_, key)| key.trim_end().strip_suffix('`'));
+        let missing = why.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+        let message = match (missing, key) {
+            (Some(key), _) => {
+                format!("`{prefix}{key}` is missing; give it with --set {prefix}{key}=VALUE, or in the file that --config names")
+            }
+            (None, Some(key)) => format!("`{prefix}{key}`{}: {why}", self.origin(&format!("{prefix}{key}"))),
+            (None, None) => why.to_owned(),
+        };
+        Error::new(ErrorKind::Invalid, codes::BAD_VALUE, format!("read the configuration: {message}"))
+    }
+
+    /// Where a key came from, as the end of a sentence.
+    fn origin(&self, full: &str) -> String {
+        match self.sources.get(full) {
             Some(Source::File(path)) => format!(" in {}", path.display()),
             Some(Source::Environment(name)) => format!(" from the environment variable {name}"),
             Some(Source::Flag) => " from --set".to_owned(),
             None => String::new(),
-        };
+        }
+    }
+
+    fn unknown_key(&self, full: &str, unknown: &str, known: &[&str]) -> Error {
+        let from = self.origin(full);
         let hint = match nearest(unknown, known.iter().copied()) {
             Some(name) => format!("did you mean `{name}`?"),
             None if known.is_empty() => "there are no keys here".to_owned(),

@@ -11,7 +11,14 @@ pub(super) fn fields_of<'de, T: Deserialize<'de>>() -> Option<&'static [&'static
 }
 
 /// The name nearest to `wrong`, if one is near enough to be what was meant.
-pub(super) fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+///
+/// ```
+/// use settee::config::nearest;
+///
+/// assert_eq!(nearest("databse", ["database", "retries"]), Some("database"));
+/// assert_eq!(nearest("color", ["database", "retries"]), None);
+/// ```
+pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     const NEAR: f64 = 0.7;
     let scored = names.into_iter().map(|name| (strsim::jaro_winkler(wrong, name), name));
     let best = scored.max_by(|left, right| left.0.total_cmp(&right.0))?;

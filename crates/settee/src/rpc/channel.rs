@@ -317,7 +317,7 @@ fn describe(instance: &Instance) -> String {
 fn value<T: DeserializeOwned, R: Refusal>(received: Received) -> Reply<T, R> {
     match received {
         Received::Value(body) => Ok(expand::decode_reply(&body)?),
-        Received::Refused(body) => Err(Fault::Refused(expand::decode_reply(&body)?)),
+        Received::Refused { code, body } => Err(Fault::Refused(expand::decode_reply::<R>(&body)?.with_code(code))),
         Received::Stream(_) => Err(Fault::Failed(
             Error::new(ErrorKind::Internal, codes::BAD_REPLY, "read the answer: it is a stream, a value was expected")
                 .with_certainty(Certainty::Done),

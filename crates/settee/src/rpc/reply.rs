@@ -25,7 +25,6 @@ use settee_core::Error;
 pub type Reply<T, R = Never> = Result<T, Fault<R>>;
 
 /// Why a method gave no value.
-#[derive(Debug)]
 pub enum Fault<R> {
     /// The service understood and said no. The answer is final and says why.
     Refused(R),
@@ -37,6 +36,16 @@ pub enum Fault<R> {
 pub trait Refusal: Serialize + DeserializeOwned + fmt::Debug + Send + Sync + 'static {
     /// The stable code of this refusal, such as `AM04`.
     fn code(&self) -> &str;
+
+    /// The same refusal, told the code that travelled beside it; empty where the peer sent none. One that knows its code by its
+    /// variant has no use for it. This is for callers who learn only at run time which service they call.
+    #[must_use]
+    fn with_code(self, _code: String) -> Self
+    where
+        Self: Sized,
+    {
+        self
+    }
 }
 
 /// The refusal of a method that never refuses.
@@ -89,6 +98,13 @@ impl<R: fmt::Debug> fmt::Display for Fault<R> {
             Self::Refused(refusal) => write!(out, "refused: {refusal:?}"),
             Self::Failed(error) => error.fmt(out),
         }
+    }
+}
+
+/// As [`Display`](fmt::Display): a fault that leaves `main` is printed with this.
+impl<R: fmt::Debug> fmt::Debug for Fault<R> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
     }
 }
 

@@ -202,11 +202,15 @@ fn errors_say_what_and_where() {
     let table = [
         (BodyCodec::MessagePack, &b"\xc1"[..], "decode messagepack body at byte 1: byte 0xc1 begins no value"),
         (BodyCodec::MessagePack, b"\x80", "decode messagepack body: missing field `id`"),
+        (BodyCodec::MessagePack, b"\xa3one", "decode messagepack body: invalid type: string \"one\", expected struct Order"),
         (BodyCodec::Json, b"{}", "decode json body: missing field `id` at line 1 column 2"),
     ];
     for (codec, bytes, message) in table {
         assert_eq!(decode::<Order>(codec, bytes).unwrap_err().to_string(), message);
     }
+    // A byte of the format says nothing to whoever typed a text.
+    let number = decode::<u32>(BodyCodec::MessagePack, b"\xa3one").unwrap_err().to_string();
+    assert_eq!(number, "decode messagepack body: invalid type: a text, expected another");
 }
 
 #[test]

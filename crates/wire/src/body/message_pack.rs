@@ -24,7 +24,17 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8], limits: &BodyLimits) -> 
     let mut deserializer = Deserializer::from_read_ref(bytes);
     // rmp-serde counts down and stops at zero, one level early.
     deserializer.set_max_depth(limits.depth + 1);
-    T::deserialize(&mut deserializer).map_err(|error| BodyError::Decode { codec: NAME, reason: error.to_string() })
+    T::deserialize(&mut deserializer).map_err(|error| BodyError::Decode { codec: NAME, reason: reason(&error) })
+}
+
+/// What serde said. rmp-serde names the byte that it met, where people think of the type that they sent.
+fn reason(error: &rmp_serde::decode::Error) -> String {
+    let rmp_serde::decode::Error::TypeMismatch(marker) = error else { return error.to_string() };
+    let name = format!("{marker:?}");
+    let kinds =
+        [("Str", "a text"), ("Arr", "a list"), ("Map", "a map"), ("Bin", "bytes"), ("Null", "nothing"), ("Ext", "an extension")];
+    let kind = kinds.iter().find(|(part, _)| name.contains(part)).map_or("a number or a truth value", |(_, kind)| kind);
+    format!("invalid type: {kind}, expected another")
 }
 
 /// Whether `bytes` hold exactly one value within `limits`, and every length in it is covered by bytes.

@@ -10,7 +10,7 @@ const HEADER: &str = "id,debtor,creditor,amount,currency,text\n";
 fn refused(bytes: impl AsRef<[u8]>, expected: &str) {
     let refusal = parse_transfers(Path::new("t.csv"), bytes.as_ref()).expect_err("the file was accepted");
     assert_eq!(refusal.to_string(), expected);
-    assert!(refusal.original.is_none_or(|original| original == Original::csv()));
+    assert!(refusal.original.is_none_or(|original| *original == Original::csv()));
 }
 
 #[track_caller]

@@ -42,7 +42,7 @@ pub struct Problems {
     pub file: PathBuf,
     /// What the file is, if it said so before it went wrong: a refusal can then still be answered. A document has given its
     /// `MsgId`.
-    pub original: Option<Original>,
+    pub original: Option<Box<Original>>,
     /// At least one, by line, at most [`MAX_LISTED`].
     pub listed: Vec<Problem>,
     /// How many more were found but not kept.
@@ -113,7 +113,7 @@ impl Findings {
     pub(super) fn refusal(&self, file: &Path, original: Option<Original>) -> Problems {
         let mut listed = self.listed.clone();
         listed.sort_by_key(|problem| problem.line);
-        Problems { file: file.to_owned(), original, listed, unlisted: self.unlisted }
+        Problems { file: file.to_owned(), original: original.map(Box::new), listed, unlisted: self.unlisted }
     }
 }
 

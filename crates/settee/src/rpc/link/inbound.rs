@@ -79,11 +79,12 @@ pub(super) fn answer(status: Status, body: Body, limits: &Limits) -> Result<Comp
         let message = format!("read the answer: the peer reports Bolt status {status:?}");
         return Err(Error::new(ErrorKind::Unavailable, codes::BAD_REPLY, message).with_certainty(certainty(status)));
     }
-    let (mut outcome, mut streams) = (None, false);
+    let (mut outcome, mut code, mut streams) = (None, "", false);
     for pair in body.pairs(limits).iter() {
         let (key, value) = pair.map_err(|error| bad_header(&error).unknown())?;
         match key {
             header::OUTCOME => outcome = Some(value),
+            header::REFUSAL => code = value,
             header::STREAM => streams = true,
             _ => {}
         }
@@ -91,7 +92,7 @@ pub(super) fn answer(status: Status, body: Body, limits: &Limits) -> Result<Comp
     match outcome {
         None if streams => Ok(Completed::Stream),
         None => Ok(Completed::Value(body.content)),
-        Some(header::REFUSED) => Ok(Completed::Refused(body.content)),
+        Some(header::REFUSED) => Ok(Completed::Refused { code: code.to_owned(), body: body.content }),
         Some(_) => Err(read_failure(&body.content)),
     }
 }

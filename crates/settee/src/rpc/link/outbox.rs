@@ -82,7 +82,11 @@ pub(crate) struct Outgoing<'a> {
 #[derive(Debug)]
 pub(crate) enum Received {
     Value(Bytes),
-    Refused(Bytes),
+    /// Empty where the peer sent no code.
+    Refused {
+        code: String,
+        body: Bytes,
+    },
     Stream(StreamReader),
 }
 
@@ -90,7 +94,7 @@ impl Received {
     pub(crate) fn outcome(&self) -> SpanOutcome {
         match self {
             Self::Value(_) | Self::Stream(_) => SpanOutcome::Success,
-            Self::Refused(_) => SpanOutcome::Refused,
+            Self::Refused { .. } => SpanOutcome::Refused,
         }
     }
 }
@@ -211,7 +215,7 @@ impl LinkHandle {
         };
         let received = result.map(|completed| match completed {
             Completed::Value(body) => Received::Value(body),
-            Completed::Refused(body) => Received::Refused(body),
+            Completed::Refused { code, body } => Received::Refused { code, body },
             Completed::Stream => {
                 let (queue, reader) = stream::reader(self.clone(), id, waiting.credit.max(1));
                 outbox.streams_in.insert(id, queue);
@@ -335,7 +339,7 @@ impl LinkHandle {
 /// A response frame, read.
 pub(super) enum Completed {
     Value(Bytes),
-    Refused(Bytes),
+    Refused { code: String, body: Bytes },
     Stream,
 }
 

@@ -1,0 +1,97 @@
+//! What to type next when a call failed: the name that was meant, the argument that is missing.
+//!
+//! The names that exist are looked for among the words of the error: its wording is no interface, but that they stand in it is
+//! what it is for.
+
+use serde_json::Value;
+use settee::config::nearest;
+use settee::error::{Code, codes};
+use settee::{Certainty, Error};
+
+use super::Args;
+use super::input::{Arguments, Target};
+
+/// What serde says before the name of a field.
+const MISSING: &str = "missing field `";
+
+/// Lines of advice for an error of this call.
+pub(super) fn of(args: &Args, error: &Error) -> Vec<String> {
+    let (target, code) = (&args.target, error.code());
+    let meant = |wrong: &str| nearest(wrong, words(error.message()).filter(|word| *word != wrong));
+    let advice = if *code == codes::NO_METHOD {
+        meant(&target.method).map(|method| typed(args, &Target { method: method.to_owned(), ..target.clone() }, &args.arguments))
+    } else if *code == codes::NO_SERVICE {
+        meant(&target.service)
+            .map(|service| typed(args, &Target { service: service.to_owned(), ..target.clone() }, &args.arguments))
+    } else if *code == codes::BAD_REQUEST {
+        missing(error.message()).map(|field| typed(args, target, &args.arguments.with(field)))
+    } else if *code == codes::BAD_REPLY {
+        let try_it = if args.follow { "without --follow" } else { "with --follow, if it answers with a stream of updates" };
+        Some(format!("the answer is not what was expected; call it {try_it}"))
+    } else if *code == codes::DEADLINE && error.certainty() == Certainty::NotDone {
+        Some(format!("the call was never sent; --timeout was {} ms", args.timeout.as_millis()))
+    } else {
+        listed(code).map(|what| format!("try: settee ls {what}"))
+    };
+    advice.into_iter().collect()
+}
+
+/// Where the names stand of which one was wrong.
+fn listed(code: &Code) -> Option<&'static str> {
+    let lists = [(codes::NO_TRANSACTION, "transactions"), (codes::NO_TOPIC, "topics"), (codes::NO_JOB, "jobs")];
+    lists.into_iter().find(|(wrong, _)| wrong == code).map(|(_, list)| list)
+}
+
+/// The same command line, for another method or with other arguments.
+pub(super) fn typed(args: &Args, target: &Target, arguments: &Arguments) -> String {
+    let mut line = format!("try: settee call {target}");
+    if !arguments.is_empty() {
+        line.push_str(&format!(" '{}'", arguments.to_string().replace('\'', "'\\''")));
+    }
+    if let Some(route) = &args.route {
+        line.push_str(&format!(" --route {route}"));
+    }
+    if args.follow {
+        line.push_str(" --follow");
+    }
+    line
+}
+
+fn words(message: &str) -> impl Iterator<Item = &str> {
+    message.split(|letter: char| !letter.is_alphanumeric() && !"._".contains(letter)).filter(|word| !word.is_empty())
+}
+
+fn missing(message: &str) -> Option<&str> {
+    message.split_once(MISSING)?.1.split('`').next()
+}
+
+impl Arguments {
+    /// The same with `field` in it: the nearest of those that are there is what was meant by it, else its value is to be filled in.
+    fn with(&self, field: &str) -> Self {
+        let mut named = self.0.clone();
+        let meant = nearest(field, named.keys().map(String::as_str)).map(str::to_owned);
+        let value = meant.and_then(|wrong| named.remove(&wrong)).unwrap_or_else(|| Value::from("VALUE"));
+        named.insert(field.to_owned(), value);
+        Self(named)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_argument_that_is_missing_is_the_misspelt_one_or_is_to_be_filled_in() {
+        let with = |typed: &str| typed.parse::<Arguments>().unwrap().with("account").to_string();
+        assert_eq!(with(r#"{"acount":"A-1","limit":3}"#), r#"{"account":"A-1","limit":3}"#);
+        assert_eq!(with("{}"), r#"{"account":"VALUE"}"#);
+    }
+
+    #[test]
+    fn names_are_found_whatever_the_words_around_them() {
+        let message = "find method \"statz\" of settee.Transactions: it has show, list, stats";
+        assert_eq!(nearest("statz", words(message).filter(|word| *word != "statz")), Some("stats"));
+        assert_eq!(missing("decode messagepack body: missing field `limit` at line 1"), Some("limit"));
+        assert_eq!(missing("decode messagepack body: invalid type"), None);
+    }
+}

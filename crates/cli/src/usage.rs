@@ -1,0 +1,74 @@
+//! A command line that is wrong: one line that says what, and the command that was probably meant.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
+
+use crate::Cli;
+use crate::failure::Failure;
+
+/// What clap knows of a slip of the hand: where it names the wrong word, and where the one that is nearest.
+const SLIPS: [(ContextKind, ContextKind); 3] = [
+    (ContextKind::InvalidSubcommand, ContextKind::SuggestedSubcommand),
+    (ContextKind::InvalidArg, ContextKind::SuggestedArg),
+    (ContextKind::InvalidValue, ContextKind::SuggestedValue),
+];
+
+/// Help goes to stdout as clap has it; an error becomes our one line.
+pub(crate) fn explain(error: &Error, arguments: &[OsString]) -> ExitCode {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        let _nobody_reads_it_then = error.print();
+        return ExitCode::SUCCESS;
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _nobody_reads_it_then = error.print();
+        return ExitCode::from(2);
+    }
+    complaint(error, arguments).report()
+}
+
+fn complaint(error: &Error, arguments: &[OsString]) -> Failure {
+    let next = meant(error, arguments).unwrap_or_else(|| help_for(arguments));
+    Failure::wrong(one_line(&error.to_string())).with_next(next)
+}
+
+/// What clap says before it explains usage, joined.
+fn one_line(error: &str) -> String {
+    let is_said = |line: &&str| !line.starts_with("Usage:") && !line.starts_with("For more information");
+    let lines: Vec<_> = error.lines().map(str::trim).take_while(is_said).filter(|line| !line.is_empty()).collect();
+    lines.join(" ").trim_start_matches("error: ").replace(" tip: ", "; ")
+}
+
+/// The command line with the wrong word put right. `None` where clap has no idea, or a shell would not read it back as it was.
+fn meant(error: &Error, arguments: &[OsString]) -> Option<String> {
+    let known = |kind| match error.get(kind)? {
+        ContextValue::String(text) => Some(text.as_str()),
+        ContextValue::Strings(texts) => texts.first().map(String::as_str),
+        _ => None,
+    };
+    let (wrong, right) = SLIPS.iter().find_map(|(wrong, right)| Some((known(*wrong)?, known(*right)?)))?;
+    let typed: Vec<_> =
+        arguments.iter().skip(1).map(|word| word.to_str().filter(|word| is_plain(word))).collect::<Option<_>>()?;
+    let place = typed.iter().position(|word| *word == wrong)?;
+    let words = typed.iter().enumerate().map(|(index, word)| if index == place { right } else { word });
+    Some(["settee"].into_iter().chain(words).collect::<Vec<_>>().join(" "))
+}
+
+fn is_plain(word: &str) -> bool {
+    !word.is_empty() && word.chars().all(|letter| letter.is_alphanumeric() || "-_./:=,@+".contains(letter))
+}
+
+fn help_for(arguments: &[OsString]) -> String {
+    let command = arguments.get(1).and_then(|argument| argument.to_str()).filter(|name| is_command(name));
+    command.map_or_else(|| "settee --help".to_owned(), |name| format!("settee {name} --help"))
+}
+
+fn is_command(name: &str) -> bool {
+    Cli::command().find_subcommand(name).is_some()
+}
+
+#[cfg(test)]
+#[path = "usage_test.rs"]
+mod tests;

@@ -1,0 +1,41 @@
+//! A program that serves, as whoever started it holds it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::PATIENCE;
+
+/// A running program. Dropping it kills it.
+pub struct Program {
+    _process: Child,
+    address: SocketAddr,
+}
+
+impl Program {
+    /// Starts `program`, whose settee server is at `server`, and waits until it says where it serves.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn start(program: &Path, server: SocketAddr, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        command.args(arguments).env("SETTEE_SERVER", server.to_string()).kill_on_drop(true).stdout(Stdio::piped());
+        let mut process = command.spawn().expect("the program starts");
+        let mut lines = BufReader::new(process.stdout.take().expect("stdout is a pipe")).lines();
+        let said = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("it says something");
+        let said = said.expect("it says text").unwrap_or_else(|| panic!("{} ended", program.display()));
+        let ready: Value = serde_json::from_str(&said).expect("one JSON object");
+        let address = ready["ready"].as_str().and_then(|text| text.parse().ok()).expect("an address");
+        Self { _process: process, address }
+    }
+
+    /// Where it serves.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
