@@ -13,8 +13,10 @@ mod file_disk;
 pub mod folder;
 mod kv;
 mod log;
+#[cfg(test)]
+mod scratch;
 
 pub use file_disk::FileDisk;
 pub use folder::Folder;
 pub use kv::*;
-pub use log::{BATCH_MAX_BYTES, BATCH_MAX_RECORDS, EmbeddedLog, LogOptions, RECORD_MAX_BYTES};
+pub use log::{BATCH_MAX_BYTES, BATCH_MAX_RECORDS, EmbeddedLog, LogOptions, RECORD_MAX_BYTES, TornTail};

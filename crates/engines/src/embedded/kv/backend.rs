@@ -1,7 +1,7 @@
 //! redb's file, as one [`DiskFile`], and a record of the first thing that went wrong with it.
 //!
 //! redb reports every failure after the first as "previous error" and may panic on what it does not expect; the record here is
-//! what the failure really was.
+//! what the failure really was. redb's header gets a checksum on its way through, see [`seal`](super::seal).
 
 use std::fmt;
 use std::io;
@@ -12,6 +12,7 @@ use redb::StorageBackend;
 use settee_core::port::{DiskFile, StoreErrorKind};
 
 use super::failure::Failure;
+use super::seal::{self, HEADER, SECTOR};
 
 /// The file that redb reads and writes.
 pub(super) struct Backend {
@@ -43,6 +44,17 @@ impl Backend {
         (Self { file, trouble: trouble.clone() }, trouble)
     }
 
+    /// Reads the header, if it is what was written.
+    fn read_header(&self, header: &mut [u8; HEADER]) -> io::Result<()> {
+        let mut sector = [0; SECTOR];
+        self.file.read_at(0, &mut sector)?;
+        match sector.first_chunk() {
+            Some(first) if seal::is_whole(&sector) => *header = *first,
+            _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "the header is not what was written")),
+        }
+        Ok(())
+    }
+
     fn noted<T>(&self, attempt: &str, kind: fn(&io::Error) -> StoreErrorKind, done: io::Result<T>) -> io::Result<T> {
         done.inspect_err(|error| self.trouble.note(kind(error), attempt, error))
     }
@@ -50,7 +62,7 @@ impl Backend {
 
 fn of_read(error: &io::Error) -> StoreErrorKind {
     match error.kind() {
-        io::ErrorKind::UnexpectedEof => StoreErrorKind::Damaged,
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => StoreErrorKind::Damaged,
         _ => StoreErrorKind::Unavailable,
     }
 }
@@ -81,7 +93,11 @@ impl StorageBackend for Backend {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.noted("read", of_read, self.file.read_at(offset, out))
+        let done = match (offset, <&mut [u8; HEADER]>::try_from(&mut *out)) {
+            (0, Ok(header)) => self.read_header(header),
+            _ => self.file.read_at(offset, out),
+        };
+        self.noted("read", of_read, done)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
@@ -93,6 +109,10 @@ impl StorageBackend for Backend {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.noted("write", of_write, self.file.write_at(offset, data))
+        let done = match (offset, <&[u8; HEADER]>::try_from(data)) {
+            (0, Ok(header)) => self.file.write_at(0, &seal::seal(header)),
+            _ => self.file.write_at(offset, data),
+        };
+        self.noted("write", of_write, done)
     }
 }

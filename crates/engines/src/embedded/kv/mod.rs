@@ -7,11 +7,12 @@
 //! ```
 //!
 //! - [`store`]: opening, failing, and opening again; [`database`]: the tables and what a group of commits does to them.
-//! - [`backend`] and [`failure`]: what the disk reports, and what it means.
+//! - [`backend`] and [`failure`]: what the disk reports, and what it means; [`seal`]: a checksum over redb's header.
 
 mod backend;
 mod database;
 mod failure;
+mod seal;
 mod store;
 
 use std::sync::Arc;
@@ -163,3 +164,7 @@ impl Kv for EmbeddedKv {
 mod crash_test;
 #[cfg(all(test, feature = "memory"))]
 mod fault_test;
+#[cfg(all(test, feature = "memory"))]
+mod rot_test;
+#[cfg(test)]
+mod short_write_test;

@@ -220,7 +220,7 @@ impl Committer {
             Err(Failure::Poisoned(error)) => return Err(self.poison(error)),
         };
         let mut state = self.shared.state.lock();
-        if let Some(segment) = &written.begun {
+        for segment in &written.begun {
             state.index.add_segment(segment);
             self.next = Next::Missing;
         }

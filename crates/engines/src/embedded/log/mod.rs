@@ -12,7 +12,7 @@
 //!   the last segment, records that vanished with a removed first segment. Then the log refuses to open and names the place; a
 //!   read names it too, and never returns a record that is not what was written.
 //! - **Not detected**: damage to the very last group, at rest, when the process died before one idle second had sealed it: that is
-//!   what a torn tail looks like, it is cut off and reported. And files removed by hand at the end of the log.
+//!   what a torn tail looks like, it is cut off and reported ([`TornTail`]). And files removed by hand at the end of the log.
 //! - **Left out**: compression, encryption, replication, an index on disk. Opening reads everything (`recovery`).
 
 mod committer;
@@ -31,6 +31,10 @@ mod crash_test;
 mod fault_test;
 #[cfg(all(test, feature = "memory"))]
 mod log_test;
+#[cfg(all(test, feature = "memory"))]
+mod rot_test;
+#[cfg(test)]
+mod short_write_test;
 
 use std::sync::Arc;
 
@@ -43,6 +47,9 @@ use tokio::sync::oneshot;
 use super::Folder;
 use committer::{Committer, Shared};
 use plan::{Request, weight};
+use recovery::Recovered;
+
+pub use recovery::TornTail;
 
 /// Bytes of one record: what etcd and JetStream take too, so that a message fits every engine (`PROTOCOLS.md` P3).
 pub const RECORD_MAX_BYTES: usize = 1 << 20;
@@ -95,6 +102,7 @@ impl Default for LogOptions {
 /// ```
 pub struct EmbeddedLog {
     shared: Arc<Shared>,
+    torn: Option<TornTail>,
     committer: Mutex<Option<env::JoinHandle<()>>>,
 }
 
@@ -119,10 +127,17 @@ impl EmbeddedLog {
     /// # Cancel safety
     /// As for [`EmbeddedLog::open`].
     pub async fn open_in(folder: Folder, options: LogOptions) -> Result<Self, StoreError> {
-        let (index, writer) = env::blocking(move || recovery::recover(folder, options.segment_bytes)).await?;
+        let recovered = env::blocking(move || recovery::recover(folder, options.segment_bytes)).await?;
+        let Recovered { index, writer, torn } = recovered;
         let shared = Arc::new(Shared::new(index));
         let committer = env::spawn(Committer::new(shared.clone(), writer).run());
-        Ok(Self { shared, committer: Mutex::new(Some(committer)) })
+        Ok(Self { shared, torn, committer: Mutex::new(Some(committer)) })
+    }
+
+    /// What opening cut off at the end of the log; `None` when its last group was whole.
+    #[must_use]
+    pub fn torn_tail(&self) -> Option<&TornTail> {
+        self.torn.as_ref()
     }
 
     /// Ends the log: what was appended before is answered, the last group is sealed, the folder is let go. Safe to repeat.

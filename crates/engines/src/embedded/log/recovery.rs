@@ -28,15 +28,33 @@ use super::writer::Writer;
 use crate::embedded::Folder;
 use crate::embedded::folder::failed;
 
+/// The end of a log that was cut off when it was opened: a group that was never acknowledged, as a crash leaves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TornTail {
+    /// The segment file.
+    pub file: String,
+    /// Where in the file the torn group began; what was written later begins there too.
+    pub position: u64,
+    /// Bytes that were cut off, in whole sectors.
+    pub bytes: u64,
+}
+
+/// What a log was found to be.
+pub(super) struct Recovered {
+    pub(super) index: Index,
+    pub(super) writer: Writer,
+    pub(super) torn: Option<TornTail>,
+}
+
 /// Reads the log of `folder`, or makes one. Blocks.
-pub(super) fn recover(folder: Folder, segment_bytes: u64) -> Result<(Index, Writer), StoreError> {
+pub(super) fn recover(folder: Folder, segment_bytes: u64) -> Result<Recovered, StoreError> {
     let began = Instant::now();
     let disk = folder.disk().clone();
     let names = disk.list().map_err(|error| failed("list the data folder", &error))?;
     discard_next(&*disk).map_err(|error| failed("remove an unfinished segment", &error))?;
     let firsts = firsts(&names);
     if firsts.is_empty() {
-        return Writer::create(folder, segment_bytes, env::random_u64());
+        return create(folder, segment_bytes);
     }
     let mut scan = Scan::default();
     for (first, next) in firsts.iter().zip(firsts.iter().skip(1).map(Some).chain([None])) {
@@ -48,6 +66,11 @@ pub(super) fn recover(folder: Folder, segment_bytes: u64) -> Result<(Index, Writ
     let micros = began.elapsed().as_micros();
     tracing::info!(bytes = scan.bytes, segments = firsts.len(), streams = scan.index.len(), micros, "the log was read");
     scan.finish(folder, segment_bytes)
+}
+
+fn create(folder: Folder, segment_bytes: u64) -> Result<Recovered, StoreError> {
+    let (index, writer) = Writer::create(folder, segment_bytes, env::random_u64())?;
+    Ok(Recovered { index, writer, torn: None })
 }
 
 /// How far the chain has been followed.
@@ -62,6 +85,7 @@ struct Scan {
     /// The last good group of the present segment.
     last: Option<(u64, Bytes)>,
     bytes: u64,
+    torn: Option<TornTail>,
 }
 
 impl Scan {
@@ -115,7 +139,7 @@ impl Scan {
     }
 
     /// Behind the last good group of the last segment: zeroes, or a torn tail to be cut, or damage.
-    fn tail(&self, segment: &SegmentHeader, window: &mut Window<'_>) -> Result<(), StoreError> {
+    fn tail(&mut self, segment: &SegmentHeader, window: &mut Window<'_>) -> Result<(), StoreError> {
         let mut torn = None;
         let mut position = self.position;
         let read = |error: &io::Error| failed("read a segment", error);
@@ -131,31 +155,29 @@ impl Scan {
         torn.map_or(Ok(()), |end| self.cut(end))
     }
 
-    fn cut(&self, end: u64) -> Result<(), StoreError> {
+    fn cut(&mut self, end: u64) -> Result<(), StoreError> {
         let Some(segment) = &self.segment else { return Ok(()) };
-        tracing::warn!(
-            file = segment.name(),
-            position = self.position,
-            sequence = self.sequence,
-            bytes = end - self.position,
-            "the log ends with a group that was never acknowledged; it is cut off"
-        );
+        let (file, position, bytes) = (segment.name(), self.position, end - self.position);
+        let sequence = self.sequence;
+        tracing::warn!(file, position, sequence, bytes, "the log ends with a group that was never acknowledged; it is cut off");
+        self.torn = Some(TornTail { file, position, bytes });
         write_zeroes(&*segment.file, self.position, end).map_err(|error| failed("cut the torn tail of the log", &error))
     }
 
-    fn finish(self, folder: Folder, segment_bytes: u64) -> Result<(Index, Writer), StoreError> {
+    fn finish(self, folder: Folder, segment_bytes: u64) -> Result<Recovered, StoreError> {
         if let Some(gap) = self.index.missing() {
             let message = format!("the log is damaged: {gap}; restore the data folder from a backup");
             return Err(StoreError::not_done(StoreErrorKind::Damaged, message));
         }
-        let Some(segment) = self.segment else { return Writer::create(folder, segment_bytes, env::random_u64()) };
+        let Some(segment) = self.segment else { return create(folder, segment_bytes) };
         if let Some((position, group)) = &self.last {
             segment.file.write_at(*position, group).map_err(|error| failed("write the last group of the log again", &error))?;
         }
         segment.file.sync().map_err(|error| failed("sync the last segment of the log", &error))?;
         let end = Begun { segment, position: self.position, sequence: self.sequence, chain: self.chain };
         let is_sealed = self.last.is_none_or(|(_, group)| is_padding(group.get(GROUP_HEADER..).unwrap_or_default()));
-        Ok((self.index, Writer::new(folder, segment_bytes, end, is_sealed)))
+        let writer = Writer::new(folder, segment_bytes, end, is_sealed);
+        Ok(Recovered { index: self.index, writer, torn: self.torn })
     }
 }
 

@@ -22,14 +22,16 @@ pub(super) struct Writer {
     folder: Folder,
     segment_bytes: u64,
     end: Begun,
+    /// Segments that were begun and have no group that was acknowledged: readers have not heard of them.
+    begun: Vec<Segment>,
     /// Whether the last group is empty: it then proves that those before it were durable, and is no loss itself.
     is_sealed: bool,
 }
 
 /// A group that is durable.
 pub(super) struct Written {
-    /// The segment that was begun for it.
-    pub(super) begun: Option<Segment>,
+    /// Segments that were begun since the last one.
+    pub(super) begun: Vec<Segment>,
     /// The segment it is in.
     pub(super) segment: u64,
     /// Where its entries begin.
@@ -48,7 +50,7 @@ pub(super) enum Failure {
 impl Writer {
     /// Goes on at `end`.
     pub(super) fn new(folder: Folder, segment_bytes: u64, end: Begun, is_sealed: bool) -> Self {
-        Self { folder, segment_bytes, end, is_sealed }
+        Self { folder, segment_bytes, end, begun: Vec::new(), is_sealed }
     }
 
     /// Makes the first segment of a new log.
@@ -92,10 +94,9 @@ impl Writer {
                 format!("a group of {size} bytes is over the limit of {GROUP_MAX_BYTES}, and would not be believed when read");
             return Err(Failure::Refused(StoreError::not_done(StoreErrorKind::Limit, message)));
         }
-        let begun = match self.fits(entries) {
-            true => None,
-            false => Some(self.begin_segment(entries, streams, is_prepared)?),
-        };
+        if !self.fits(entries) {
+            self.begin_segment(entries, streams, is_prepared)?;
+        }
         let (group, crc) = encode_group(entries, &self.place());
         let file = &*self.end.segment.file;
         file.write_at(self.end.position, &group).map_err(|error| self.cut(&group, &error))?;
@@ -105,7 +106,7 @@ impl Writer {
         let entries = group.slice(GROUP_HEADER..);
         self.is_sealed = is_sealed;
         self.end.pass(group.len() as u64, crc);
-        Ok(Written { begun, segment: self.end.segment.header.first, position, entries })
+        Ok(Written { begun: std::mem::take(&mut self.begun), segment: self.end.segment.header.first, position, entries })
     }
 
     /// Removes a segment in which nothing is left; one at a time, so that a crash cannot leave a gap between segments.
@@ -118,7 +119,7 @@ impl Writer {
         self.end.place()
     }
 
-    fn begin_segment(&mut self, entries: &[Entry], streams: &[Entry], is_prepared: bool) -> Result<Segment, Failure> {
+    fn begin_segment(&mut self, entries: &[Entry], streams: &[Entry], is_prepared: bool) -> Result<(), Failure> {
         let disk = &**self.folder.disk();
         let begin = Begin {
             log: self.end.segment.header.log,
@@ -135,7 +136,8 @@ impl Writer {
             Failure::Refused(failed("begin a segment of the log", &error))
         })?;
         self.end = segment::publish(disk, aside).map_err(|error| poisoned("name a segment of the log", &error))?;
-        Ok(self.end.segment.clone())
+        self.begun.push(self.end.segment.clone());
+        Ok(())
     }
 
     /// Makes sure that nothing of a group that failed to be written can be found again.
