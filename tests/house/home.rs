@@ -50,7 +50,7 @@ impl House {
     async fn build(traces: bool) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let engines = Engines::embedded(&folder.path().join("server")).await.expect("the engines open");
-        let options = ServerOptions { listen: local(), drain: Duration::from_secs(2), trace: traces, without: Vec::new() };
+        let options = ServerOptions { listen: local(), drain: Duration::from_secs(2), trace: traces, ..ServerOptions::default() };
         let server = Server::start(engines, options, Arc::new(())).await.expect("the server starts");
         let caller = Settings { trace: traces, ..settings(server.address()) };
         let caller = App::new("caller", caller).expect("settings that make sense");

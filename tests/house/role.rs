@@ -65,7 +65,7 @@ async fn play(part: &str, folder: &Path, server: SocketAddr, points: Points) {
 async fn serve(folder: &Path, listen: SocketAddr, points: Points) -> Server {
     let mut engines = Engines::embedded(&folder.join("server")).await.expect("the engines open");
     engines.kv = Arc::new(SilentKv { kv: engines.kv, points });
-    let options = ServerOptions { listen, drain: Duration::from_secs(2), trace: true, without: Vec::new() };
+    let options = ServerOptions { listen, drain: Duration::from_secs(2), trace: true, ..ServerOptions::default() };
     Server::start(engines, options, Arc::new(())).await.expect("the server starts")
 }
 

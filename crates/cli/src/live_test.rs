@@ -55,8 +55,12 @@ impl Till for Drawer {
 
 async fn server() -> (Server, Control) {
     let engines = Engines::new(Arc::new(MemoryKv::new()), Arc::new(MemoryLog::new()));
-    let options =
-        ServerOptions { listen: ([127, 0, 0, 1], 0).into(), drain: Duration::from_secs(1), trace: false, without: Vec::new() };
+    let options = ServerOptions {
+        listen: ([127, 0, 0, 1], 0).into(),
+        drain: Duration::from_secs(1),
+        trace: false,
+        ..ServerOptions::default()
+    };
     let server = Server::start(engines, options, Arc::new(())).await.unwrap();
     let control = Control::at(server.address());
     (server, control)

@@ -60,6 +60,7 @@ async fn serve(args: &Args) -> Result<(), CommandError> {
         drain: DRAIN,
         trace: true,
         without: args.without.iter().map(|part| part.part()).collect(),
+        ..ServerOptions::default()
     };
     let server = Server::start(engines, options, Arc::new(())).await.map_err(|error| args.not_started(error))?;
     announce(server.address());

@@ -85,6 +85,21 @@ pub struct ServerOptions {
     pub trace: bool,
     /// What it does not serve, although it takes it over: for seeing what each part carries.
     pub without: Vec<Part>,
+    /// How topics and their groups work.
+    pub messages: crate::mq::Config,
+}
+
+impl Default for ServerOptions {
+    /// On `127.0.0.1:7400`, with ten seconds to drain, recording spans, serving everything.
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], settee::config::Settings::SERVER_PORT)),
+            drain: Duration::from_secs(10),
+            trace: true,
+            without: Vec::new(),
+            messages: crate::mq::Config::default(),
+        }
+    }
 }
 
 /// One of the services that a server is made of.
@@ -130,7 +145,7 @@ impl Server {
         let participants = Arc::new(ChannelParticipants::new(channels.clone()));
         let coordinator =
             Coordinator::start(crate::txn::Config::default(), shards.clone(), kv.clone(), participants, stopping.clone()).await?;
-        let broker = Broker::open(shards.clone(), kv.clone(), log, crate::mq::Config::default()).await?;
+        let broker = Broker::open(shards.clone(), kv.clone(), log, options.messages).await?;
         let jobs = Jobs::start(crate::job::Config::default(), shards.clone(), kv.clone(), channels, stopping).await?;
         let flow = FlowRules::load(&*kv, shards.clone()).await?;
 

@@ -15,6 +15,9 @@ use crate::faults::Fault;
 use crate::node::{Boot, NodeId};
 use crate::world::World;
 
+/// A sync takes as long as so many other operations of a disk, at least: what they wait for is the page cache.
+const SYNC_TAKES: f64 = 8.0;
+
 /// How long a slow answer of an engine takes at least, and how much more at most.
 const SLOW_MILLIS: (u64, u64) = (20, 980);
 
@@ -58,14 +61,22 @@ impl World {
 pub struct NodeDisk {
     world: World,
     disk: MemoryDisk,
-    node: Arc<Mutex<Option<NodeId>>>,
+    machine: Arc<Mutex<Machine>>,
+}
+
+/// The machine that a disk belongs to.
+#[derive(Default)]
+struct Machine {
+    node: Option<NodeId>,
+    /// Its power went in the middle of a sync.
+    died_in_sync: bool,
 }
 
 impl NodeDisk {
     /// An empty disk that suffers what the seed of `world` drew.
     #[must_use]
     pub fn new(world: &World) -> Self {
-        let disk = Self { world: world.clone(), disk: MemoryDisk::new(), node: Arc::default() };
+        let disk = Self { world: world.clone(), disk: MemoryDisk::new(), machine: Arc::default() };
         let suffering = disk.clone();
         disk.disk.set_faults(Arc::new(move |operation| suffering.fault(operation)));
         disk
@@ -75,9 +86,13 @@ impl NodeDisk {
     /// if the power was cut, and there if it was only killed.
     #[must_use]
     pub fn boot(&self, boot: Boot) -> Arc<dyn Disk> {
-        *self.node.lock() = Some(boot.node);
+        let died_in_sync = {
+            let mut machine = self.machine.lock();
+            machine.node = Some(boot.node);
+            std::mem::take(&mut machine.died_in_sync)
+        };
         if boot.after_power_cut {
-            let is_torn = self.world.strikes(Fault::DiskTorn);
+            let is_torn = self.world.strikes(Fault::DiskTorn) || died_in_sync;
             self.disk.crash(|| is_torn && self.world.faults().detail(2) == 0);
         } else {
             self.disk.kill();
@@ -94,8 +109,13 @@ impl NodeDisk {
     fn fault(&self, operation: DiskOperation) -> DiskFault {
         match operation {
             DiskOperation::Read => DiskFault::None,
-            _ if self.world.strikes(Fault::DiskDies) => self.die(),
+            DiskOperation::Sync if self.world.faults().strikes_in(Fault::DiskDies, SYNC_TAKES) => {
+                self.machine.lock().died_in_sync = true;
+                self.die()
+            }
             DiskOperation::Sync if self.world.strikes(Fault::DiskSync) => DiskFault::Fail(io::ErrorKind::Other),
+            DiskOperation::Sync => DiskFault::None,
+            _ if self.world.strikes(Fault::DiskDies) => self.die(),
             DiskOperation::Write | DiskOperation::Create | DiskOperation::SetLength if self.world.strikes(Fault::DiskFull) => {
                 DiskFault::Fail(io::ErrorKind::StorageFull)
             }
@@ -105,7 +125,7 @@ impl NodeDisk {
 
     /// The machine loses power before this operation. The work that asked for it runs on, but nothing it does has an effect.
     fn die(&self) -> DiskFault {
-        let node = self.node.lock().and_then(|node| self.world.node(node));
+        let node = self.machine.lock().node.and_then(|node| self.world.node(node));
         if let Some(node) = node.filter(crate::Node::cut_power) {
             node.restart_later();
         }

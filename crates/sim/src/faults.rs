@@ -48,7 +48,7 @@ pub enum Fault {
     DiskSync,
     /// No room is left on a disk.
     DiskFull,
-    /// A machine loses power in the middle of work on its disk, between two of its operations.
+    /// A machine loses power in the middle of work on its disk: mostly within a sync, of which a part then reached the disk.
     DiskDies,
     /// The answer to a commit of the state port is lost.
     KvUnknown,
@@ -160,7 +160,7 @@ fn rate(fault: Fault, level: f64) -> Rate {
     match fault {
         _ if fault.is_timed() => Rate::Every(Duration::from_secs_f64(1.5 * (20.0_f64 / 1.5).powf(level))),
         // A disk has many operations, and each of these takes its machine away for a second.
-        Fault::DiskDies => Rate::Share(0.000_1 * 100.0_f64.powf(level)),
+        Fault::DiskDies => Rate::Share(0.000_05 * 100.0_f64.powf(level)),
         // It is asked for once a power cut, not once an operation.
         Fault::DiskTorn => Rate::Share(0.1 * 10.0_f64.powf(level)),
         _ => Rate::Share(0.001 * 100.0_f64.powf(level)),
@@ -212,9 +212,15 @@ impl Faults {
 
     /// Whether `fault` strikes at this operation. It is counted if so: the caller makes it happen.
     pub(crate) fn strikes(&self, fault: Fault) -> bool {
+        self.strikes_in(fault, 1.0)
+    }
+
+    /// As [`Self::strikes`], at an operation that takes as long as `others` usual ones.
+    pub(crate) fn strikes_in(&self, fault: Fault, others: f64) -> bool {
         let Some(Rate::Share(share)) = self.swarm.rates.get(&fault) else { return false };
+        let share = (share * others).min(1.0);
         let mut dice = self.dice.lock();
-        let struck = dice.active && dice.random.get_mut(&fault).is_some_and(|random| random.random_bool(*share));
+        let struck = dice.active && dice.random.get_mut(&fault).is_some_and(|random| random.random_bool(share));
         if struck {
             *dice.struck.entry(fault.name()).or_default() += 1;
         }

@@ -102,6 +102,11 @@ impl Network {
         self.with(|table| table.cut(link));
     }
 
+    /// Whether two nodes cannot reach each other, in either direction.
+    pub(crate) fn are_apart(&self, one: NodeId, other: NodeId) -> bool {
+        self.with(|table| table.links.is_cut((one, other)) || table.links.is_cut((other, one)))
+    }
+
     /// Undoes one cut of this direction.
     pub(crate) fn rejoin(&self, link: (NodeId, NodeId)) {
         self.with(|table| table.rejoin(link));

@@ -221,6 +221,18 @@ impl Node {
         self.0.clock.set(self.0.world.elapsed(), offset_micros, drift_ppm);
     }
 
+    /// Whether its process is paused.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.0.life.lock().process.as_ref().is_some_and(|process| process.is_paused())
+    }
+
+    /// The latest time that its wall clock has shown before it was last set: how far a wrong clock was ahead.
+    #[must_use]
+    pub fn furthest_clock(&self) -> Timestamp {
+        self.0.clock.0.lock().furthest
+    }
+
     /// Runs `work` as this node's process: what it spawns and opens belongs to that. `None` if there is no process.
     pub fn run<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
         let process = self.0.life.lock().process.clone()?;
@@ -241,6 +253,8 @@ pub(crate) struct Clock(Mutex<Skew>);
 
 #[derive(Clone, Copy, Default)]
 struct Skew {
+    /// The latest time shown before this skew began.
+    furthest: Timestamp,
     since: Duration,
     offset_micros: i64,
     drift_ppm: i64,
@@ -248,7 +262,8 @@ struct Skew {
 
 impl Clock {
     fn set(&self, since: Duration, offset_micros: i64, drift_ppm: i64) {
-        *self.0.lock() = Skew { since, offset_micros, drift_ppm };
+        let furthest = self.at(since).max(self.0.lock().furthest);
+        *self.0.lock() = Skew { furthest, since, offset_micros, drift_ppm };
     }
 
     pub(crate) fn at(&self, elapsed: Duration) -> Timestamp {
@@ -270,6 +285,16 @@ mod tests {
         clock.set(Duration::from_secs(10), -2_000, 100);
         let right = WALL_START.after(Duration::from_secs(20));
         assert_eq!(clock.at(Duration::from_secs(20)).micros() - right.micros(), -2_000 + 1_000);
+    }
+
+    #[test]
+    fn how_far_a_clock_was_ahead_is_known_after_it_was_set_right() {
+        let clock = Clock::default();
+        clock.set(Duration::from_secs(10), 3_600_000_000, 0);
+        clock.set(Duration::from_secs(20), 0, 0);
+        assert_eq!(clock.0.lock().furthest, WALL_START.after(Duration::from_secs(3_620)));
+        clock.set(Duration::from_secs(40), 0, 0);
+        assert_eq!(clock.0.lock().furthest, WALL_START.after(Duration::from_secs(3_620)));
     }
 
     #[test]

@@ -115,6 +115,10 @@ impl Process {
         true
     }
 
+    pub(crate) fn is_paused(&self) -> bool {
+        matches!(self.state.lock().gate, Gate::Paused(_))
+    }
+
     /// What blocking work takes: mostly less than the clock's millisecond, now and then a few, long when the seed says so.
     fn draw_work_time(&self) -> Duration {
         let slow = self.world.strikes(Fault::SlowWork);

@@ -115,6 +115,12 @@ impl World {
         self.nodes().into_iter().filter(|node| node.role() == Role::Server).collect()
     }
 
+    /// Whether the link between two nodes is cut, in either direction.
+    #[must_use]
+    pub fn are_apart(&self, one: &Node, other: &Node) -> bool {
+        self.0.network.are_apart(one.id(), other.id())
+    }
+
     /// Folds an event into the history: whatever the system shows to the outside. `fields` name what identifies it.
     pub fn record(&self, event: &'static str, fields: impl fmt::Display) {
         self.0.history.record(event, fields);

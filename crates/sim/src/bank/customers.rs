@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use super::journal::Told;
 use super::plant::Plant;
 use super::stage::{Stage, call_context, sleep_between};
-use super::{letters, runs};
+use super::{impostor, letters, runs};
 use crate::faults::SAFETY;
 use crate::node::Boot;
 
@@ -48,7 +48,7 @@ const LAST_ORDERS: Duration = Duration::from_secs(3);
 pub(super) async fn run(stage: Arc<Stage>, boot: Boot) {
     let app = App::new("bank", stage.settings(boot, None)).expect("the settings of the bank are right");
     let (accounts, payments, messages) = (app.client::<AccountClient>(), app.client::<PaymentClient>(), app.messages());
-    let jobs = app.control();
+    let (jobs, broker) = (app.control(), app.control());
     env::spawn(count_duplicates(stage.clone(), app.client()));
     let _running = app.start().await.expect("the bank's node listens");
     open(&stage, &accounts).await;
@@ -57,6 +57,7 @@ pub(super) async fn run(stage: Arc<Stage>, boot: Boot) {
     }
     letters::write(&stage, &messages);
     env::spawn(runs::trigger(stage.clone(), jobs));
+    env::spawn(impostor::interfere(stage.clone(), broker));
     std::future::pending::<()>().await;
 }
 

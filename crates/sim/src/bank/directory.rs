@@ -15,11 +15,11 @@ use settee_core::env;
 
 use super::plant::Plant;
 use super::stage::{PORT, Stage, call_context, sleep_between};
-use crate::faults::Fault;
 use crate::node::{Boot, Node, NodeId};
 use crate::world::World;
 
-/// A process that runs for so long and stays in touch with the registry has no reason to be missing from a list.
+/// A process that runs for so long and stays in touch with the registry has no reason to be missing from a list that a watcher is
+/// shown, however late: a cut link holds that up for ten seconds, and the stream that breaks then for as long again.
 const SETTLED: Duration = Duration::from_secs(20);
 
 /// Between two looks at the registry's own view.
@@ -33,7 +33,7 @@ pub(super) struct Views(Mutex<Inner>);
 struct Inner {
     publishers: BTreeMap<&'static str, Vec<Node>>,
     shown: BTreeMap<&'static str, Shown>,
-    /// When each node last began a life, as seen by the watcher, or left in order.
+    /// When each node last began a life, as seen by the watcher, left in order, or was out of touch with the registry.
     lives: BTreeMap<NodeId, (u32, Duration)>,
 }
 
@@ -85,12 +85,8 @@ impl Views {
 }
 
 impl Inner {
-    /// A publisher that has lived long enough to be known, in a seed whose faults leave it in touch with the registry.
+    /// A publisher that has lived long enough to be known, and was in touch with the registry all the time.
     fn settled(&self, stage: &Stage, service: &str) -> Option<NodeId> {
-        let touched = [Fault::Partition, Fault::Pause];
-        if touched.iter().any(|fault| stage.world.swarm().rates.contains_key(fault)) {
-            return None;
-        }
         let now = stage.world.elapsed();
         let is_settled = |node: &&Node| {
             let since = self.lives.get(&node.id()).map_or(Duration::ZERO, |(_, since)| *since);
@@ -99,10 +95,15 @@ impl Inner {
         self.publishers.get(service)?.iter().find(is_settled).map(Node::id)
     }
 
-    fn notes_lives(&mut self, now: Duration) {
+    /// A publisher that cannot speak to the registry, nor the registry to it, leaves the lists by the evidence of P7: its session is
+    /// ended by the silence, so it is gone until it is back; or probes fail; or a registry that has restarted does not hear of it
+    /// within the grace. A pause of either is such a silence. Nothing else is an excuse, restarts of the registry included.
+    fn notes_lives(&mut self, world: &World, registry: &Node) {
+        let now = world.elapsed();
         for node in self.publishers.values().flatten() {
+            let is_out_of_touch = node.is_paused() || registry.is_paused() || world.are_apart(node, registry);
             let life = self.lives.entry(node.id()).or_insert((node.incarnation(), now));
-            if life.0 != node.incarnation() || !node.is_alive() {
+            if life.0 != node.incarnation() || !node.is_alive() || is_out_of_touch {
                 *life = (node.incarnation(), now);
             }
         }
@@ -117,6 +118,7 @@ pub(super) async fn watch(stage: Arc<Stage>, _: Boot) {
         Some(Plant::PushesEmptyList) => RegistryControlClient::in_process(Arc::new(Emptying(control))),
         _ => control,
     };
+    let registry_node = stage.server_node();
     env::spawn(count_orphans(stage.clone(), control.clone()));
     let registry = RegistryClient::start(control, RegistryOptions::default());
     for service in stage.views.services() {
@@ -135,7 +137,9 @@ pub(super) async fn watch(stage: Arc<Stage>, _: Boot) {
         });
     }
     loop {
-        stage.views.0.lock().notes_lives(stage.world.elapsed());
+        if let Some(registry) = &registry_node {
+            stage.views.0.lock().notes_lives(&stage.world, registry);
+        }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

@@ -22,6 +22,9 @@ pub(super) const GROUP: &str = "recorder";
 /// Keys, each with a writer of its own.
 const KEYS: usize = 4;
 
+/// Bytes of a letter at most: from one sector of a disk to several, so that a group of the log can be torn.
+const LONGEST: usize = 3_000;
+
 /// How long letters are written: into the liveness phase, where all must arrive.
 const WRITING: Duration = Duration::from_secs(4);
 
@@ -89,7 +92,8 @@ async fn write_key(stage: Arc<Stage>, messages: Messages, key: String) {
         number += 1;
         let letter = Letter { key: key.clone(), number };
         stage.letters.0.lock().attempted.insert(letter.clone());
-        let outgoing = Outgoing::new(letter.id(), number.to_be_bytes().to_vec()).with_key(key.clone());
+        let text = ".".repeat(env::random_below(LONGEST)).into_bytes();
+        let outgoing = Outgoing::new(letter.id(), text).with_key(key.clone());
         let sent = call_context().scope(producer.send(TOPIC, outgoing)).await;
         told(&stage, letter, sent);
     }

@@ -8,7 +8,7 @@
 //!                          |            |                |
 //!                       notify       recorder      worker-1, worker-2        watcher: sees the registry, auditor: the books
 //! ```
-//! Read `stage`, then the programs (`server`, `apps`, `customers`, `letters`, `runs`, `directory`), then `checks`: a file for each
+//! Read `stage`, then the programs (`server`, `apps`, `customers`, `letters`, `runs`, `directory`, `impostor`), then `checks`: a file for each
 //! group of invariants. `plant` has the bugs that show that the checks can fail. Left out: a second server, since one owns all
 //! shards in the embedded form, and power cuts of the SQLite nodes, whose files are real: they are kills there.
 
@@ -18,6 +18,7 @@ mod checks;
 mod customers;
 mod directory;
 mod folder;
+mod impostor;
 mod journal;
 mod letters;
 mod plant;
@@ -41,7 +42,7 @@ use self::stage::Stage;
 const AUDIT_EVERY: Duration = Duration::from_millis(500);
 
 /// What many seeds together must reach.
-const REACHES: [&str; 27] = [
+const REACHES: [&str; 28] = [
     "application refused to start",
     "application stopped in order",
     "dead letter",
@@ -54,6 +55,7 @@ const REACHES: [&str; 27] = [
     "log stopped",
     "order repeated after healing",
     "overdue try ended",
+    "relay fenced and reopened",
     "run dispatched again",
     "run ended unknown",
     "run had its effect",

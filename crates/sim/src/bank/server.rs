@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use settee_core::error::ErrorKind;
+use settee_core::mq::GroupPolicy;
 use settee_core::port::{Disk, DiskFile, DiskLock};
 use settee_core::{Error, env};
 use settee_engines::embedded::LogOptions;
@@ -23,6 +24,9 @@ const SEEDS_BESIDE: u64 = 3;
 
 /// Calls under way at a stop do not concern a simulated server: it is killed.
 const DRAIN: Duration = Duration::from_secs(1);
+
+/// The longest wait before a message is delivered again: what failed often while faults struck is done before the seed ends.
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
 /// Small, so that a seed's log goes from one segment to the next several times.
 const SEGMENT_BYTES: u64 = 64 << 10;
@@ -105,7 +109,9 @@ async fn start(stage: &Stage, boot: Boot, storage: Storage) -> Result<Server, Er
         Storage::Beside(kv, log) => Engines::new(Arc::new(kv), Arc::new(log)),
     };
     let listen = (boot.node.ip(), SERVER_PORT).into();
-    let options = ServerOptions { listen, drain: DRAIN, trace: stage.traced(), without: Vec::new() };
+    let group = GroupPolicy { backoff_max: BACKOFF_MAX, ..GroupPolicy::default() };
+    let messages = settee_server::mq::Config { group, ..settee_server::mq::Config::default() };
+    let options = ServerOptions { listen, drain: DRAIN, trace: stage.traced(), messages, ..ServerOptions::default() };
     Server::start(engines, options, Arc::new(())).await
 }
 

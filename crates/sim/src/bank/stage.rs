@@ -16,7 +16,7 @@ use super::plant::Plant;
 use super::runs::Firings;
 use super::server::Starts;
 use crate::history::Violation;
-use crate::node::Boot;
+use crate::node::{Boot, Node, NodeId};
 use crate::world::World;
 
 /// Where the server listens.
@@ -45,7 +45,7 @@ pub(super) struct Stage {
 impl Stage {
     pub(super) fn new(world: &World, plant: Option<Plant>) -> Arc<Self> {
         let folder = Folder::take(world.seed()).expect("a simulation needs a folder for its databases");
-        let first = crate::node::NodeId::nth(world.nodes().len());
+        let first = NodeId::nth(world.nodes().len());
         Arc::new(Self {
             world: world.clone(),
             plant,
@@ -57,6 +57,11 @@ impl Stage {
             firings: Firings::default(),
             views: Views::default(),
         })
+    }
+
+    /// The machine of the server.
+    pub(super) fn server_node(&self) -> Option<Node> {
+        NodeId::of_ip(self.server.ip()).and_then(|id| self.world.node(id))
     }
 
     /// Whether spans are recorded: in half of the seeds.
