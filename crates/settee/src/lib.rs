@@ -1,5 +1,5 @@
 //! What a service links: one builder ([`app`]), typed calls ([`rpc`]), discovery ([`registry`]), limits and breakers ([`flow`]),
-//! traces ([`trace`]), messages ([`mq`]), transactions ([`txn`]) and jobs ([`job`]).
+//! traces ([`trace`]), messages ([`mq`]), transactions ([`txn`]) and jobs ([`mod@job`]).
 //!
 //! Left out on purpose: engines and coordinators. They are in `settee-server`, reached over the network or in process.
 
