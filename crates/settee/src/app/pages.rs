@@ -13,7 +13,7 @@ use serde_json::json;
 use settee_core::Instant;
 
 use crate::rpc::service::BoxFuture;
-use crate::rpc::{Answer, Filter, HttpAnswer, HttpPages, Incoming, Next};
+use crate::rpc::{Answer, Filter, HttpAnswer, HttpPages, Incoming, Next, PageRequest};
 
 /// What a process counts. There is no global registry: each process, and each test, has its own.
 #[derive(Debug)]
@@ -135,28 +135,28 @@ impl ProcessPages {
             "services": self.services,
             "up_seconds": self.started.elapsed().as_secs(),
         });
-        HttpAnswer { status: 200, content_type: "application/json", body: info.to_string().into() }
+        HttpAnswer::new(200, "application/json", info.to_string())
     }
 
     fn metrics(&self) -> HttpAnswer {
         let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-        HttpAnswer { status: 200, content_type, body: self.metrics.text().into() }
+        HttpAnswer::new(200, content_type, self.metrics.text())
     }
 }
 
 impl HttpPages for ProcessPages {
-    fn get(&self, path: &str) -> BoxFuture<Option<HttpAnswer>> {
-        let answer = match path.split('?').next() {
-            Some("/health/live") => text(200, "live\n"),
-            Some("/health/ready") => self.ready(),
-            Some("/info") => self.info(),
-            Some("/metrics") => self.metrics(),
-            _ => return self.others.get(path),
+    fn get(&self, request: PageRequest<'_>) -> BoxFuture<Option<HttpAnswer>> {
+        let answer = match request.path {
+            "/health/live" => text(200, "live\n"),
+            "/health/ready" => self.ready(),
+            "/info" => self.info(),
+            "/metrics" => self.metrics(),
+            _ => return self.others.get(request),
         };
         Box::pin(std::future::ready(Some(answer)))
     }
 }
 
 fn text(status: u16, body: &'static str) -> HttpAnswer {
-    HttpAnswer { status, content_type: "text/plain; charset=utf-8", body: body.into() }
+    HttpAnswer::new(status, "text/plain; charset=utf-8", body)
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Body as _;
-use hyper::header::{CONTENT_TYPE, RETRY_AFTER};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER};
+use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response, StatusCode, body, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
@@ -18,8 +19,9 @@ use settee_core::{Context, Error};
 
 use super::expand::Failure;
 use super::header::ContextReader;
+use super::pages::{HttpAnswer, HttpPages, PageRequest, literal_address};
 use super::server::{Incoming, Services};
-use super::service::{Answer, BoxFuture, Encoding};
+use super::service::{Answer, Encoding};
 use super::session::Session;
 
 /// How long the head of a request may take.
@@ -33,30 +35,6 @@ const BODY_BYTES: usize = 4 << 20;
 
 /// How long the body of a request may take: who sends it byte by byte must not hold a place for ever.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Pages that a process shows at `GET`, such as `/health/live`.
-pub trait HttpPages: Send + Sync + 'static {
-    /// The page at `path` (which includes the query, if any); `None` if there is none.
-    fn get(&self, path: &str) -> BoxFuture<Option<HttpAnswer>>;
-}
-
-/// No pages.
-impl HttpPages for () {
-    fn get(&self, _: &str) -> BoxFuture<Option<HttpAnswer>> {
-        Box::pin(std::future::ready(None))
-    }
-}
-
-/// A page.
-#[derive(Clone, Debug)]
-pub struct HttpAnswer {
-    /// The status, such as 200.
-    pub status: u16,
-    /// The media type, such as `application/json`.
-    pub content_type: &'static str,
-    /// The content.
-    pub body: Bytes,
-}
 
 /// When connections end although their clients would go on.
 pub(super) struct Stop {
@@ -113,19 +91,16 @@ pub(super) async fn serve(
 
 impl Serving {
     async fn answer(&self, request: Request<body::Incoming>) -> Response<Full<Bytes>> {
-        let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        let path = request.uri().path().to_owned();
         let called = path.strip_prefix("/rpc/").and_then(|rest| rest.split_once('/'));
         match (request.method(), called) {
-            (&Method::POST, Some((service, method))) => {
-                let (service, method) = (service.to_owned(), method.to_owned());
-                match self.call(&service, &method, request).await {
-                    Ok(answer) => json_answer(answer),
-                    Err(error) => failed(&error),
-                }
-            }
+            (&Method::POST, Some((service, method))) => match self.call(service, method, request).await {
+                Ok(answer) => json_answer(answer),
+                Err(error) => failed(&error),
+            },
             (_, Some(_)) => failed_with(StatusCode::METHOD_NOT_ALLOWED, &wrong("call over HTTP: use POST")),
-            (&Method::GET | &Method::HEAD, None) => match self.pages.get(&path).await {
-                Some(page) => response(status(page.status), page.content_type, page.body),
+            (&Method::GET | &Method::HEAD, None) => match self.pages.get(page_request(&request)).await {
+                Some(page) => shown(page),
                 None => failed_with(StatusCode::NOT_FOUND, &wrong(&format!("get {path}: there is no such page"))),
             },
             _ => failed_with(StatusCode::METHOD_NOT_ALLOWED, &wrong("this path is read with GET")),
@@ -133,6 +108,7 @@ impl Serving {
     }
 
     async fn call(&self, service: &str, method: &str, request: Request<body::Incoming>) -> Result<Answer, Error> {
+        refuse_foreign_pages(request.headers())?;
         let (service, method) = self.services.resolve(service, method)?;
         let context = read_context(&request);
         let body = read_body(request).await?;
@@ -140,6 +116,34 @@ impl Serving {
         let incoming =
             Incoming { service, method, encoding: Encoding::Json, body, context, xid: None, session: self.session.clone() };
         Ok(self.services.serve(incoming).await)
+    }
+}
+
+/// A browser says in `Origin` which page made it call, and lets any page send a call, though not read its answer. Only pages of
+/// this process may, and only under an address: a name that was made to lead here is a page's of somebody else.
+fn refuse_foreign_pages(headers: &HeaderMap) -> Result<(), Error> {
+    let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let is_own = origin.to_str().ok().and_then(|origin| origin.split_once("://")).is_some_and(|(_, page)| page == host);
+    if is_own && literal_address(host).is_some() {
+        return Ok(());
+    }
+    let message =
+        format!("call over HTTP: a page of {} may not, only one that this process serves at an address", quoted(origin));
+    Err(Error::new(ErrorKind::Denied, codes::BAD_REQUEST, message))
+}
+
+fn quoted(value: &HeaderValue) -> String {
+    value.to_str().map_or_else(|_| "an unreadable origin".to_owned(), |text| format!("{text:?}"))
+}
+
+fn page_request(request: &Request<body::Incoming>) -> PageRequest<'_> {
+    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    PageRequest {
+        path: request.uri().path(),
+        query: request.uri().query().unwrap_or_default(),
+        host: request.uri().authority().map(Authority::as_str).or_else(|| text(HOST)),
+        html: text(ACCEPT).is_some_and(|accepted| accepted.contains("text/html")),
     }
 }
 
@@ -210,6 +214,15 @@ fn status(code: u16) -> StatusCode {
     StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
+fn shown(page: HttpAnswer) -> Response<Full<Bytes>> {
+    let mut response = response(status(page.status), page.content_type, page.body);
+    for (name, value) in page.headers {
+        let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
+        response.headers_mut().insert(name, value);
+    }
+    response
+}
+
 fn json_response(status: StatusCode, value: &serde_json::Value) -> Response<Full<Bytes>> {
     response(status, "application/json", value.to_string().into())
 }
@@ -217,7 +230,7 @@ fn json_response(status: StatusCode, value: &serde_json::Value) -> Response<Full
 fn response(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 

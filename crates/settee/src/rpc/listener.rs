@@ -15,7 +15,7 @@ use settee_core::shutdown::{Shutdown, ShutdownTrigger, pair};
 use tokio::sync::{Semaphore, watch};
 
 use self::sniff::{Protocol, sniff};
-use super::http::HttpPages;
+use super::pages::HttpPages;
 use super::server::Services;
 use super::{http, link};
 

@@ -17,6 +17,7 @@ mod header;
 mod http;
 mod link;
 pub mod listener;
+mod pages;
 pub mod reply;
 mod server;
 pub mod service;
@@ -26,8 +27,8 @@ pub mod updates;
 
 pub use channel::{CallOptions, Channel, Channels, ServiceClient};
 pub use discovery::{Discovery, StaticInstances};
-pub use http::{HttpAnswer, HttpPages};
 pub use listener::{Listening, ServerConfig};
+pub use pages::{HttpAnswer, HttpPages, PageRequest};
 pub use reply::{Fault, Never, Refusal, Reply, refuse};
 pub use server::{Filter, Incoming, Next, Services};
 pub use service::{Answer, Encoding, MethodDescriptor, RouteKey, Service, ServiceDescriptor};

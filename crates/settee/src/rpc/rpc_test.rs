@@ -239,11 +239,33 @@ async fn json_over_http_speaks_to_the_same_service() {
     }
 }
 
+#[tokio::test]
+async fn a_page_of_somebody_else_cannot_make_a_browser_call() {
+    let (listening, _) = serving().await;
+    let at = listening.address();
+    let own = format!("host: {at}\r\norigin: http://{at}");
+    for (heads, expected) in [
+        (format!("host: {at}"), "200"),
+        (own, "200"),
+        (format!("host: {at}\r\norigin: http://evil.example"), "403"),
+        (format!("host: {at}\r\norigin: null"), "403"),
+        // A name that a name server of theirs leads to this machine.
+        ("host: evil.example:80\r\norigin: http://evil.example:80".to_owned(), "403"),
+    ] {
+        let answer = post_with(at, "test.Till/double", &heads, r#"{"amount":21}"#).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")), "{heads}: {answer}");
+    }
+}
+
 async fn post(to: std::net::SocketAddr, path: &str, body: &str) -> String {
+    post_with(to, path, "host: x", body).await
+}
+
+async fn post_with(to: std::net::SocketAddr, path: &str, heads: &str, body: &str) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut connection = settee_core::env::connect(to).await.unwrap();
     let length = body.len();
-    let request = format!("POST /rpc/{path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
+    let request = format!("POST /rpc/{path} HTTP/1.1\r\n{heads}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
     connection.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     connection.read_to_string(&mut answer).await.unwrap();
