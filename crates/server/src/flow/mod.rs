@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use settee::flow::RuleSet;
-use settee::flow::control::FlowControl;
+use settee::flow::control::{ApplicationView, FlowControl};
 use settee::{Reply, Updates, rpc};
 use settee_core::error::{ErrorKind, codes};
 use settee_core::id::ShardId;
@@ -122,6 +122,21 @@ impl FlowControl for FlowRules {
     async fn rules(&self, application: String) -> Reply<RuleSet> {
         Ok(self.0.applications.lock().get(&application).map(|kept| kept.shown.borrow().clone()).unwrap_or_default())
     }
+
+    async fn applications(&self) -> Reply<Vec<ApplicationView>> {
+        Ok(self.0.applications.lock().iter().map(|(name, kept)| view(name, kept)).collect())
+    }
+}
+
+fn view(application: &str, kept: &Kept) -> ApplicationView {
+    let shown = kept.shown.borrow();
+    let count = |number| u32::try_from(number).unwrap_or(u32::MAX);
+    ApplicationView {
+        application: application.to_owned(),
+        generation: shown.generation,
+        rules: count(shown.rules.len()),
+        followers: count(kept.shown.receiver_count()),
+    }
 }
 
 fn stale(application: &str, present: u64, seen: u64) -> Error {
@@ -160,6 +175,17 @@ mod tests {
         assert_eq!(updates.next().await.unwrap().unwrap().generation, 1);
         let restarted = FlowRules::load(&*kv, Shards::open(kv.clone()).await.unwrap()).await.unwrap();
         assert_eq!(restarted.rules("payment".into()).await.unwrap(), RuleSet { generation: 1, ..rules(0) });
+    }
+
+    #[tokio::test]
+    async fn an_application_is_listed_with_its_rules_and_those_who_follow_them() {
+        let kv = Arc::new(MemoryKv::new());
+        let keeper = FlowRules::load(&*kv, Shards::open(kv.clone()).await.unwrap()).await.unwrap();
+        keeper.put("payment".into(), rules(0)).await.unwrap();
+        let _follower = keeper.follow("notify".into()).await.unwrap();
+        let listed = keeper.applications().await.unwrap();
+        let lines = listed.iter().map(|view| (view.application.as_str(), view.generation, view.rules, view.followers));
+        assert_eq!(lines.collect::<Vec<_>>(), [("notify", 0, 0, 1), ("payment", 1, 1, 0)]);
     }
 
     #[tokio::test]

@@ -2,7 +2,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use settee::mq::ProducerRef;
-use settee::mq::control::{Answered, CreateTopic, DeadLetterQuery, MessageControl, Nack, NackClass, OutgoingMessage, Replay};
+use settee::mq::control::{
+    Answered, CreateTopic, DeadLetterQuery, MessageControl, Nack, NackClass, OutgoingMessage, PartitionGroupView, Replay,
+};
 use settee_core::env;
 use settee_core::error::codes;
 use settee_core::mq::Cause;
@@ -31,6 +33,27 @@ fn what_is_published_is_delivered_and_what_is_acknowledged_never_again() {
     stores.live(async |broker| {
         assert!(nothing_more(&mut consume(&broker, "statement").await).await);
         assert_eq!(next(&mut consume(&broker, "audit").await).await.attempt, 1, "another group starts with the oldest");
+    });
+}
+
+#[test]
+fn the_partitions_of_a_topic_add_up_to_what_the_topic_says_of_itself() {
+    Stores::new().live(async |broker| {
+        let producer = producer(&broker).await;
+        publish(&broker, producer, vec![message(1, Some("a")), message(2, Some("b")), message(3, None)]).await.unwrap();
+        let mut updates = consume(&broker, "statement").await;
+        let delivery = next(&mut updates).await;
+        ack(&broker, "statement", &delivery).await;
+        let topic = broker.topics().await.unwrap().remove(0);
+        let partitions = broker.partitions(topic.name.clone()).await.unwrap();
+        let of_group = |count: fn(&PartitionGroupView) -> u64| -> u64 {
+            partitions.iter().flat_map(|partition| &partition.groups).map(count).sum()
+        };
+        assert_eq!(partitions.iter().map(|partition| partition.partition).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(partitions.iter().map(|partition| partition.messages).sum::<u64>(), topic.messages);
+        assert_eq!((of_group(|group| group.lag_messages), topic.groups[0].lag_messages), (2, 2));
+        assert_eq!(of_group(|group| group.open), topic.groups[0].open);
+        assert!(broker.partitions("nobody".to_owned()).await.is_err());
     });
 }
 

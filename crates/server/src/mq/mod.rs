@@ -25,6 +25,8 @@ mod load;
 mod producers;
 mod topic;
 
+mod view;
+
 mod service;
 
 pub use broker::Broker;

@@ -34,6 +34,9 @@ pub trait MessageControl {
     /// All topics with their groups.
     #[rpc(idempotent)]
     async fn topics(&self) -> Reply<Vec<TopicView>>;
+    /// The partitions of a topic in order, with how far each group is on them.
+    #[rpc(idempotent)]
+    async fn partitions(&self, topic: String) -> Reply<Vec<PartitionView>>;
     /// Stops deliveries of a topic; publishing goes on.
     #[rpc(idempotent)]
     async fn pause_topic(&self, name: String) -> Reply<TopicView>;
@@ -226,6 +229,32 @@ pub struct GroupView {
     /// The age of the oldest of them, in milliseconds.
     pub lag_ms: u64,
     /// Messages that were read and are not done: in flight, backing off, delayed, or behind their key.
+    pub open: u64,
+    /// Dead letters.
+    pub dead: u64,
+}
+
+/// One partition of a topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionView {
+    /// Which, from 0.
+    pub partition: u32,
+    /// Messages that are stored: also the offset of the next one.
+    pub messages: u64,
+    /// Whether it waits for an operator.
+    pub parked: bool,
+    /// How far each group of the topic is, by name.
+    pub groups: Vec<PartitionGroupView>,
+}
+
+/// How far a group is on one partition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionGroupView {
+    /// The group.
+    pub name: String,
+    /// Messages that are not done.
+    pub lag_messages: u64,
+    /// Messages that were read and are not done, as in [`GroupView::open`].
     pub open: u64,
     /// Dead letters.
     pub dead: u64,

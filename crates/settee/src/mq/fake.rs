@@ -10,7 +10,7 @@ use settee_core::error::{ErrorKind, codes};
 use super::Messages;
 use super::control::{
     AckRef, Answered, Consume, CreateTopic, DeadLetter, DeadLetterQuery, Delivery, MessageControl, MessageControlClient, Nack,
-    Place, ProducerRef, Publish, Published, Replay, TopicView,
+    PartitionView, Place, ProducerRef, Publish, Published, Replay, TopicView,
 };
 use crate::rpc::{Reply, UpdateSender, Updates, updates};
 use crate::trace::Tracer;
@@ -126,6 +126,10 @@ impl MessageControl for FakeBroker {
     }
 
     async fn topics(&self) -> Reply<Vec<TopicView>> {
+        Ok(Vec::new())
+    }
+
+    async fn partitions(&self, _: String) -> Reply<Vec<PartitionView>> {
         Ok(Vec::new())
     }
 
