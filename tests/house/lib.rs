@@ -4,12 +4,15 @@
 //! - [`Street`]: every part a process of its own, which a story stops where it hurts and then kills, as `kill -9` does.
 //! - [`Reader`]: somebody who reads a page of the book and does everything that it says.
 //! - [`Program`]: any program that serves, such as those of the README.
+//! - [`Process`]: the binary `settee` itself, on its command line. [`kill`] loads, kills and checks it for as long as one likes.
 
 mod child;
 mod hold;
 mod home;
 mod http;
+pub mod kill;
 pub mod page;
+mod process;
 mod program;
 mod reader;
 mod relay;
@@ -22,6 +25,7 @@ mod terminal;
 pub use child::Child;
 pub use home::House;
 pub use http::{Page, get, post};
+pub use process::{Ended, Launch, Process, Starting};
 pub use program::Program;
 pub use reader::{Reader, checkout, in_crate, source, target};
 pub use relay::Relay;
@@ -56,14 +60,19 @@ const LOOK: Duration = Duration::from_millis(5);
 ///
 /// # Panics
 /// When there is none in time.
-pub async fn until<T, F: Future<Output = Option<T>>>(mut ask: impl FnMut() -> F) -> T {
+pub async fn until<T, F: Future<Output = Option<T>>>(ask: impl FnMut() -> F) -> T {
+    patiently(PATIENCE, ask).await.unwrap_or_else(|| panic!("it did not happen within {PATIENCE:?}"))
+}
+
+/// Asks again until there is an answer, or until the patience is over.
+pub async fn patiently<T, F: Future<Output = Option<T>>>(patience: Duration, mut ask: impl FnMut() -> F) -> Option<T> {
     let started = Instant::now();
     loop {
-        if let Some(answer) = ask().await {
-            return answer;
+        match ask().await {
+            Some(answer) => return Some(answer),
+            None if started.elapsed() >= patience => return None,
+            None => tokio::time::sleep(LOOK).await,
         }
-        assert!(started.elapsed() < PATIENCE, "it did not happen within {PATIENCE:?}");
-        tokio::time::sleep(LOOK).await;
     }
 }
 

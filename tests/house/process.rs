@@ -1,0 +1,205 @@
+//! A process of the binary `settee`, as its parent holds it: the real command line and real folders, perhaps behind a wrapper that
+//! watches it or takes rights from it.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use settee_core::env;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+/// How long a process may take to be ready: one that was killed reads everything that it has first.
+const READY: Duration = Duration::from_secs(60);
+
+/// How a process is started.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    command: Vec<OsString>,
+    variables: Vec<(OsString, OsString)>,
+    log: PathBuf,
+}
+
+impl Launch {
+    /// Starts `program`, whose stderr goes behind what is in `log`.
+    #[must_use]
+    pub fn new(program: &Path, log: &Path) -> Self {
+        Self { command: vec![program.into()], variables: Vec::new(), log: log.to_owned() }
+    }
+
+    /// `settee server` on a data folder, at an address.
+    #[must_use]
+    pub fn server(settee: &Path, data: &Path, listen: SocketAddr, log: &Path) -> Self {
+        let listen = listen.to_string();
+        Self::new(settee, log).with([
+            "server".as_ref(),
+            "--listen".as_ref(),
+            listen.as_ref(),
+            "--data".as_ref(),
+            data.as_os_str(),
+        ])
+    }
+
+    /// With these arguments behind those before.
+    #[must_use]
+    pub fn with<'a>(mut self, arguments: impl IntoIterator<Item = &'a OsStr>) -> Self {
+        self.command.extend(arguments.into_iter().map(OsStr::to_owned));
+        self
+    }
+
+    /// Ending when this process does, however that ends: see `settee --lifeline`.
+    #[must_use]
+    pub fn bound_to(self, lifeline: &Path) -> Self {
+        self.with(["--lifeline".as_ref(), lifeline.as_os_str()])
+    }
+
+    /// Behind a command that starts it, such as `strace`.
+    #[must_use]
+    pub fn behind(mut self, wrapper: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.command.splice(0..0, wrapper.into_iter().map(Into::into));
+        self
+    }
+
+    /// With a variable.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    /// Starts the process and waits until it serves.
+    ///
+    /// # Errors
+    /// It ended, or took too long.
+    pub async fn start(&self) -> Result<Process, Ended> {
+        self.begin().ready().await
+    }
+
+    /// Starts the process.
+    ///
+    /// # Panics
+    /// When there is no such program.
+    #[must_use]
+    pub fn begin(&self) -> Starting {
+        #[expect(clippy::disallowed_methods, reason = "a log of a real process; nothing of it is simulated")]
+        let log = File::options().create(true).append(true).open(&self.log).expect("the log can be written");
+        let mut command = Command::new(&self.command[0]);
+        command.args(&self.command[1..]).envs(self.variables.iter().cloned()).kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("start {}: {error}", self.command[0].display()));
+        let lifeline = child.stdin.take().expect("stdin is a pipe");
+        let output = BufReader::new(child.stdout.take().expect("stdout is a pipe")).lines();
+        Starting { child, lifeline, output, log: self.log.clone() }
+    }
+}
+
+/// A process that does not serve yet. Dropping it kills it.
+pub struct Starting {
+    child: Child,
+    lifeline: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
+    log: PathBuf,
+}
+
+impl Starting {
+    /// Waits until it serves.
+    ///
+    /// # Errors
+    /// It ended, or took too long and was killed.
+    pub async fn ready(mut self) -> Result<Process, Ended> {
+        match tokio::time::timeout(READY, ready_line(&mut self.output)).await {
+            Ok(Some(address)) => {
+                let Self { child, lifeline, mut output, log } = self;
+                // Somebody who writes to a pipe that is full waits.
+                env::spawn(async move { while let Ok(Some(_)) = output.next_line().await {} });
+                Ok(Process { child, address, lifeline, log })
+            }
+            Ok(None) => Err(Ended::of(&mut self.child, &self.log).await),
+            Err(_) => {
+                self.child.start_kill().ok();
+                Err(Ended::of(&mut self.child, &self.log).await)
+            }
+        }
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub async fn kill(mut self) {
+        self.child.kill().await.ok();
+    }
+}
+
+/// A process that serves. Dropping it kills it.
+pub struct Process {
+    child: Child,
+    address: SocketAddr,
+    lifeline: ChildStdin,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Where it serves.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub async fn kill(mut self) {
+        self.child.kill().await.ok();
+    }
+
+    /// Closes its stdin, which ends a process that was [bound](Launch::bound_to), and waits for that.
+    pub async fn let_go(mut self) -> Ended {
+        drop(self.lifeline);
+        Ended::of(&mut self.child, &self.log).await
+    }
+
+    /// Waits until it ends by itself.
+    pub async fn ended(&mut self) -> Ended {
+        Ended::of(&mut self.child, &self.log).await
+    }
+}
+
+/// How a process ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// With which code, or by which signal; `None` when nobody knows.
+    pub status: Option<ExitStatus>,
+    /// Everything that it and those before it wrote to their log.
+    pub log: String,
+}
+
+impl Ended {
+    async fn of(child: &mut Child, log: &Path) -> Self {
+        let status = child.wait().await.ok();
+        #[expect(clippy::disallowed_methods, reason = "a log of a real process; nothing of it is simulated")]
+        let log = std::fs::read(log).unwrap_or_default();
+        Self { status, log: String::from_utf8_lossy(&log).into_owned() }
+    }
+}
+
+/// Lines of a log that say why a process ended.
+const LAST_LINES: usize = 8;
+
+impl fmt::Display for Ended {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<_> = self.log.lines().collect();
+        let status = self.status.map_or_else(|| "nobody knows how".to_owned(), |status| status.to_string());
+        write!(out, "it ended ({status}):\n{}", lines[lines.len().saturating_sub(LAST_LINES)..].join("\n"))
+    }
+}
+
+/// `{"ready":"127.0.0.1:4321"}`
+async fn ready_line(output: &mut Lines<BufReader<ChildStdout>>) -> Option<SocketAddr> {
+    while let Ok(Some(line)) = output.next_line().await {
+        let said: Option<serde_json::Value> = serde_json::from_str(&line).ok();
+        if let Some(address) = said.and_then(|said| said["ready"].as_str()?.parse().ok()) {
+            return Some(address);
+        }
+    }
+    None
+}

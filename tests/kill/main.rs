@@ -1,0 +1,97 @@
+//! The driver of `cargo xtask kill`: kills a process of the real binary again and again under load, and looks for what was lost.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use settee_tests::kill::{Kills, Plan, Tally};
+
+/// Kill `settee server` again and again under load, and look for everything that it had acknowledged.
+#[derive(Parser)]
+#[command(name = "settee-kill")]
+struct Args {
+    /// How many kills.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    cycles: u64,
+    /// The binary; by default the one beside this.
+    #[arg(long, value_name = "FILE")]
+    settee: Option<PathBuf>,
+    /// Keep data and logs in this folder, which must be new; by default they go at the end.
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match settee::app::run(run(args)) {
+        Ok(tally) if tally.is_clean() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> settee::Result<Tally> {
+    let temporary = tempfile::tempdir().map_err(settee::Error::internal)?;
+    let folder = args.data.clone().unwrap_or_else(|| temporary.path().to_owned());
+    let plan = Plan { settee: args.settee.clone().unwrap_or_else(beside), folder };
+    let mut kills = Kills::start(&plan).await?;
+    let progress = progress(args.cycles, args.json);
+    while kills.is_running() && kills.tally().cycles < args.cycles {
+        kills.cycle().await?;
+        progress.set_message(summary(&kills.tally()));
+        progress.inc(1);
+    }
+    kills.end().await;
+    progress.finish_and_clear();
+    show(&kills, args.json);
+    Ok(kills.tally())
+}
+
+/// The binary `settee` of the same build.
+fn beside() -> PathBuf {
+    let this = std::env::current_exe().unwrap_or_default();
+    this.parent().unwrap_or(Path::new(".")).join("settee")
+}
+
+fn progress(cycles: u64, is_quiet: bool) -> ProgressBar {
+    if is_quiet || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(Some(cycles), ProgressDrawTarget::stderr());
+    match ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} kills, {eta} left: {msg}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+fn summary(tally: &Tally) -> String {
+    let Tally { acknowledged, lost, duplicated, failed_opens, .. } = tally;
+    format!("{acknowledged} acknowledged, {lost} lost, {duplicated} duplicated, {failed_opens} failed opens")
+}
+
+fn show(kills: &Kills, json: bool) {
+    kills.told().iter().for_each(|what| eprintln!("{what}"));
+    let tally = kills.tally();
+    let text = if json { serde_json::json!(tally).to_string() } else { table(&tally) };
+    let _nobody_reads_it_then = writeln!(io::stdout(), "{text}");
+}
+
+fn table(tally: &Tally) -> String {
+    let Tally { cycles, acknowledged, lost, duplicated, failed_opens } = *tally;
+    let rows = [
+        ("kills", cycles),
+        ("acknowledged", acknowledged),
+        ("lost", lost),
+        ("duplicated", duplicated),
+        ("failed opens", failed_opens),
+    ];
+    rows.map(|(name, count)| format!("{name:<14}{count:>10}")).join("\n")
+}

@@ -1,0 +1,58 @@
+//! `cargo xtask kill`: builds the binary and its driver in release mode, then runs the driver, with its own output and exit code.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use clap::Args;
+
+use crate::cargo;
+
+/// Kill `settee server` with `kill -9` again and again under load, and look for everything that it had acknowledged.
+#[derive(Args)]
+pub(crate) struct Kill {
+    /// How many kills.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    cycles: u64,
+    /// Keep data and logs in this folder, which must be new.
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// Report in JSON: cycles, acknowledged, lost, duplicated, failed_opens.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The driver starts the binary that lies beside it.
+const BINARY: &[&str] = &["build", "--quiet", "--release", "--locked", "-p", "settee-cli", "--bin", "settee"];
+const DRIVER: &[&str] = &["run", "--quiet", "--release", "--locked", "-p", "settee-tests", "--bin", "settee-kill", "--"];
+
+impl Kill {
+    pub(crate) fn run(self, root: &Path) -> Result<ExitCode> {
+        ensure!(cargo::run(&mut cargo::cargo(root, BINARY))?.success(), "the binary `settee` was not built");
+        let mut command = cargo::cargo(root, DRIVER);
+        command.args(self.arguments());
+        Ok(cargo::exit_code(cargo::run(&mut command)?))
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let mut arguments = vec!["--cycles".to_owned(), self.cycles.to_string()];
+        if let Some(data) = &self.data {
+            arguments.extend(["--data".to_owned(), data.display().to_string()]);
+        }
+        arguments.extend(self.json.then(|| "--json".to_owned()));
+        arguments
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_driver_gets_what_the_user_wrote() {
+        let all = Kill { cycles: 300, data: Some("kept".into()), json: true };
+        assert_eq!(all.arguments().join(" "), "--cycles 300 --data kept --json");
+        let few = Kill { cycles: 3, data: None, json: false };
+        assert_eq!(few.arguments().join(" "), "--cycles 3");
+    }
+}
