@@ -1,7 +1,7 @@
 //! The helpers of this repository, run as `cargo xtask COMMAND`. Only cargo is needed.
 //!
-//! `check` and `tidy` read only; `fix` may write; `test` and `simulate` run things. What must hold of the tree itself, and no
-//! compiler says, is in [`tidy`]: one small file a rule, each with the offence it catches as its test.
+//! `check` and `tidy` read only; `fix` may write; `test`, `simulate`, `kill`, `fuzz` and `bench` run things. What must hold of
+//! the tree itself, and no compiler says, is in [`tidy`]: one small file a rule, each with the offence it catches as its test.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::disallowed_methods,
@@ -9,9 +9,12 @@
     reason = "a build helper works on real files, processes and time; nothing of it is ever simulated"
 )]
 
+mod bench;
 mod cargo;
 mod check;
 mod fix;
+mod fuzz;
+mod kill;
 mod manifest;
 mod simulate;
 mod test;
@@ -35,6 +38,9 @@ enum Command {
     Fix(fix::Fix),
     Test(test::Test),
     Simulate(simulate::Simulate),
+    Bench(bench::Bench),
+    Fuzz(fuzz::Fuzz),
+    Kill(kill::Kill),
     Tidy(tidy::Tidy),
 }
 
@@ -58,6 +64,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Fix(fix) => fix.run(&root),
         Command::Test(test) => test.run(&root),
         Command::Simulate(simulate) => simulate.run(&root),
+        Command::Bench(bench) => bench.run(&root),
+        Command::Fuzz(fuzz) => fuzz.run(&root),
+        Command::Kill(kill) => kill.run(&root),
         Command::Tidy(tidy) => tidy.run(&root),
     }
 }
@@ -69,6 +78,6 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Xtask::command().debug_assert();
-        assert_eq!(subcommands(), ["check", "fix", "test", "simulate", "tidy"]);
+        assert_eq!(subcommands(), ["check", "fix", "test", "simulate", "bench", "fuzz", "kill", "tidy"]);
     }
 }

@@ -3,7 +3,7 @@
 //! A test that cannot run here says so in the file named by the variable `SETTEE_SKIP_FILE`: it appends `NAME: WHY` as one
 //! line and returns. The harness counts it as passed; here it counts as skipped.
 
-mod peers;
+pub(crate) mod peers;
 mod tally;
 
 use std::collections::BTreeMap;

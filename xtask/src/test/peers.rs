@@ -6,15 +6,15 @@ use std::process::{Command, Stdio};
 
 use super::Skipped;
 
-/// A program outside this repository that tests need.
-struct Peer {
-    name: &'static str,
+/// A program outside this repository that something here needs.
+pub(crate) struct Peer {
+    pub(crate) name: &'static str,
     /// Succeeds when the peer is there.
-    check: &'static [&'static str],
+    pub(crate) check: &'static [&'static str],
     /// How to get it. Tried in order until `check` succeeds: the second line usually refreshes a package list.
-    install: &'static [&'static [&'static str]],
+    pub(crate) install: &'static [&'static [&'static str]],
     /// Full names of the tests that cannot run without it. A peer that nobody needs is not looked for.
-    needed_by: &'static [&'static str],
+    pub(crate) needed_by: &'static [&'static str],
 }
 
 const PEERS: &[Peer] = &[Peer {
@@ -51,7 +51,8 @@ fn missing_of(peers: &[Peer], filter: &str, is_there: impl Fn(&Peer) -> bool) ->
     missing
 }
 
-fn is_there_or_installed(peer: &Peer) -> bool {
+/// Whether it is there, after trying to install it.
+pub(crate) fn is_there_or_installed(peer: &Peer) -> bool {
     if succeeds(peer.check, Stdio::null) {
         return true;
     }
@@ -63,7 +64,8 @@ fn is_there_or_installed(peer: &Peer) -> bool {
 }
 
 impl Peer {
-    fn install_line(&self) -> String {
+    /// The first command to get it with.
+    pub(crate) fn install_line(&self) -> String {
         self.install.first().map(|line| line.join(" ")).unwrap_or_default()
     }
 }

@@ -29,6 +29,7 @@ const ARROWS: &[(&str, Reach)] = &[
         "settee-sim",
         These(&["settee", "settee-core", "settee-engines", "settee-server", "settee-sqlx", "settee-payments", "settee-cli"]),
     ),
+    ("settee-fuzz-targets", These(&["settee-wire", "settee-core", "settee", "settee-payments", "settee-cli"])),
     ("settee-tests", All),
     ("settee-benches", All),
     ("xtask", These(&[])),

@@ -28,7 +28,7 @@ pub(crate) const REFUSED: &str = "refused";
 pub(crate) const FAILED: &str = "failed";
 
 /// Writes `context` as headers.
-pub(crate) fn write_context(context: &Context, mut put: impl FnMut(&str, &str)) {
+pub fn write_context(context: &Context, mut put: impl FnMut(&str, &str)) {
     put(TRACE, &context.trace.to_string());
     if !context.caller.is_empty() {
         put(CALLER, &context.caller);
@@ -48,8 +48,8 @@ pub(crate) fn write_context(context: &Context, mut put: impl FnMut(&str, &str)) 
 }
 
 /// Collects a context from headers. What cannot be read is left out: a bad header never fails a call.
-#[derive(Default)]
-pub(crate) struct ContextReader {
+#[derive(Debug, Default)]
+pub struct ContextReader {
     trace: Option<TraceContext>,
     deadline: Option<Duration>,
     caller: Option<Arc<str>>,
@@ -59,7 +59,8 @@ pub(crate) struct ContextReader {
 }
 
 impl ContextReader {
-    pub(crate) fn header(&mut self, key: &str, value: &str) {
+    /// Takes a header in; what it is about decides whether it counts.
+    pub fn header(&mut self, key: &str, value: &str) {
         match key {
             TRACE => self.trace = value.parse().ok(),
             DEADLINE => self.deadline = value.parse().ok().map(Duration::from_millis),
@@ -78,7 +79,8 @@ impl ContextReader {
     }
 
     /// The context; `timeout` is the frame's own, where the sender wrote no deadline header.
-    pub(crate) fn finish(self, timeout: Option<Duration>) -> Context {
+    #[must_use]
+    pub fn finish(self, timeout: Option<Duration>) -> Context {
         let mut context = Context::root("");
         context.trace = self.trace.unwrap_or(context.trace);
         context.caller = self.caller.unwrap_or(context.caller);

@@ -27,6 +27,8 @@ pub mod updates;
 
 pub use channel::{CallOptions, Channel, Channels, ServiceClient};
 pub use discovery::{Discovery, StaticInstances};
+#[doc(hidden)]
+pub use header::{ContextReader, write_context};
 pub use listener::{Listening, ServerConfig};
 pub use pages::{HttpAnswer, HttpPages, PageRequest};
 pub use reply::{Fault, Never, Refusal, Reply, refuse};
