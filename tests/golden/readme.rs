@@ -65,7 +65,12 @@ async fn the_first_program_of_the_readme_serves_curl_and_typed_callers() {
     assert_eq!((unknown.status, unknown.json()), (422, json!({ "refused": { "code": "AC01", "refusal": "unknown_account" } })));
 
     let mut caller = Command::new(programs.join("readme-caller"));
-    let said = caller.env("SETTEE_SERVER", street.server().to_string()).output().await.expect("the caller starts");
+    let said = caller
+        .env_remove("SETTEE_SKIP_FILE")
+        .env("SETTEE_SERVER", street.server().to_string())
+        .output()
+        .await
+        .expect("the caller starts");
     let text = String::from_utf8_lossy(&said.stdout);
     assert_eq!(text.trim(), "Ok(1250), Err(refused: UnknownAccount)", "{said:?}");
 }

@@ -23,6 +23,8 @@ impl Program {
     /// When it does not.
     pub async fn start(program: &Path, server: SocketAddr, arguments: &[&str]) -> Self {
         let mut command = Command::new(program);
+        // To the program, whatever begins like its own settings is one; this variable is for the tests.
+        command.env_remove("SETTEE_SKIP_FILE");
         command.args(arguments).env("SETTEE_SERVER", server.to_string()).kill_on_drop(true).stdout(Stdio::piped());
         let mut process = command.spawn().expect("the program starts");
         let mut lines = BufReader::new(process.stdout.take().expect("stdout is a pipe")).lines();

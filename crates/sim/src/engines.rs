@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn what_a_disk_had_synced_survives_every_way_to_lose_power() {
         let rates = [
-            (Fault::DiskDies, Rate::Share(0.01)),
+            (Fault::DiskDies, Rate::Share(0.002)),
             (Fault::DiskSync, Rate::Share(0.01)),
             (Fault::DiskTorn, Rate::Share(0.5)),
             (Fault::PowerCut, Rate::Every(Duration::from_secs(2))),
