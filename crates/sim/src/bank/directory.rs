@@ -35,6 +35,8 @@ struct Inner {
     shown: BTreeMap<&'static str, Shown>,
     /// When each node last began a life, as seen by the watcher, left in order, or was out of touch with the registry.
     lives: BTreeMap<NodeId, (u32, Duration)>,
+    /// The life of each node in which a service was last seen there.
+    seen: BTreeMap<(&'static str, NodeId), u32>,
 }
 
 /// What a watcher is shown of one service.
@@ -73,6 +75,7 @@ impl Views {
     fn shows(&self, stage: &Stage, service: &'static str, list: &InstanceList) {
         let addresses: BTreeSet<_> = list.instances.iter().map(|instance| instance.address).collect();
         let mut inner = self.0.lock();
+        inner.sees(service, &addresses);
         let before = inner.shown.entry(service).or_default();
         let became_empty = addresses.is_empty() && !before.addresses.is_empty();
         if before.addresses != addresses {
@@ -85,12 +88,20 @@ impl Views {
 }
 
 impl Inner {
-    /// A publisher that has lived long enough to be known, and was in touch with the registry all the time.
-    fn settled(&self, stage: &Stage, service: &str) -> Option<NodeId> {
+    fn sees(&mut self, service: &'static str, addresses: &BTreeSet<SocketAddr>) {
+        let publishers = self.publishers.get(service).into_iter().flatten();
+        for node in publishers.filter(|node| addresses.contains(&node.address(PORT))) {
+            self.seen.insert((service, node.id()), node.incarnation());
+        }
+    }
+
+    /// A publisher that was listed in this life, which is a long one, and was in touch with the registry all the time.
+    fn settled(&self, stage: &Stage, service: &'static str) -> Option<NodeId> {
         let now = stage.world.elapsed();
         let is_settled = |node: &&Node| {
             let since = self.lives.get(&node.id()).map_or(Duration::ZERO, |(_, since)| *since);
-            node.is_alive() && now.saturating_sub(since) > SETTLED
+            let was_listed = self.seen.get(&(service, node.id())) == Some(&node.incarnation());
+            was_listed && node.is_alive() && now.saturating_sub(since) > SETTLED
         };
         self.publishers.get(service)?.iter().find(is_settled).map(Node::id)
     }

@@ -85,7 +85,7 @@ impl Checks for Bank {
                 messages::i3_no_acknowledged_message_is_lost(&evidence),
                 messages::i4_no_effect_is_invented_or_repeated(&evidence),
                 messages::i5_effects_of_a_key_keep_their_order(&evidence),
-                runs::i6_every_run_has_one_effect(world, &evidence),
+                runs::i6_every_run_has_one_effect(&self.0, &evidence),
                 runs::i7_tokens_never_go_backwards(&evidence),
                 registry::i8_every_client_knows_every_instance(&self.0),
                 store::i15_the_store_opens_after_every_crash(&self.0),
