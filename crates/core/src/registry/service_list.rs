@@ -171,7 +171,9 @@ impl ServiceList {
             return;
         }
         match self.entries.get_mut(&address) {
-            Some(entry) if entry.instance.publication > publication => {
+            // Numbers are drawn from clocks. A process that started with its clock set back must not be refused for as long as the
+            // one before it, of which nobody speaks any more, can be reached at what is now its own address.
+            Some(entry) if entry.instance.publication > publication && !entry.is_orphan() => {
                 step.superseded = Some(entry.instance.publication);
                 return;
             }

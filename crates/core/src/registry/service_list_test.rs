@@ -124,6 +124,21 @@ fn an_older_publication_is_refused_and_told_which_one_stands() {
 }
 
 #[test]
+fn an_orphan_gives_way_to_a_process_whose_clock_was_set_back_and_takes_the_place_again_when_it_lives() {
+    let now = Instant::now();
+    let mut list = list_of(1, now);
+    list.apply(published(1, 5, 2), now);
+    list.apply(Event::SessionClosed { holder: holder(2), by_peer: false }, now);
+    assert_eq!(orphans(&list), [1]);
+    let sequence = |list: &ServiceList| list.list().instances[0].publication.sequence;
+    let effects = list.apply(published(1, 4, 3), now);
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Superseded(_))), "{effects:?}");
+    assert_eq!((orphans(&list), sequence(&list)), (vec![], 4));
+    list.apply(published(1, 5, 4), now);
+    assert_eq!(sequence(&list), 5);
+}
+
+#[test]
 fn an_orphan_leaves_after_two_failed_probes_and_no_sooner() {
     let now = Instant::now();
     let mut list = list_of(2, now);

@@ -1,6 +1,7 @@
 //! Who is asked to run a slice, and when a worker counts as dead.
 //!
-//! Evidence of death is a newer process at the same address, or a complete list without the worker. A worker that drains leaves
+//! Evidence of death is a newer process at the same address, or a complete list without the worker: an older number at its
+//! address is that of another process too, which started with its clock set back. A worker that drains leaves
 //! the list first and ends its calls after: while an offer is under way, absence counts only after [`DRAIN`].
 
 use std::sync::Arc;
@@ -58,9 +59,8 @@ pub(super) fn standing(list: &InstanceList, worker: Worker) -> Standing {
     match at_address.map(|instance| instance.publication.publisher) {
         Some(publisher) if publisher == worker.publisher => Standing::Listed,
         Some(publisher) if publisher > worker.publisher => Standing::Replaced,
-        Some(_) => Standing::Unclear,
-        None if list.complete => Standing::Absent,
-        None => Standing::Unclear,
+        _ if list.complete => Standing::Absent,
+        _ => Standing::Unclear,
     }
 }
 
@@ -117,7 +117,8 @@ mod tests {
         let table = [
             (list(true, [instance(1, 7, None)]), Standing::Listed),
             (list(false, [instance(1, 8, None)]), Standing::Replaced),
-            (list(true, [instance(1, 6, None)]), Standing::Unclear),
+            (list(true, [instance(1, 6, None)]), Standing::Absent),
+            (list(false, [instance(1, 6, None)]), Standing::Unclear),
             (list(true, []), Standing::Absent),
             (list(false, []), Standing::Unclear),
         ];
