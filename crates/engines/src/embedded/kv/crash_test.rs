@@ -1,6 +1,8 @@
 //! Power cuts: whatever the disk was doing, what was acknowledged is there, and nothing is there by half.
 
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures::future::join_all;
@@ -8,7 +10,7 @@ use settee_core::id::Revision;
 use settee_core::port::{Commit, Compare, Disk, Kv, Outcome, Range, StoreError, Write};
 
 use super::EmbeddedKv;
-use crate::memory::MemoryDisk;
+use crate::memory::{DiskFault, DiskOperation, MemoryDisk};
 
 /// Rounds of [`WRITERS`] concurrent commits: enough that pages are freed and used again.
 const ROUNDS: u64 = 4;
@@ -160,6 +162,38 @@ async fn a_killed_process_loses_nothing_and_a_stale_unfinished_file_is_no_obstac
     let kv = open(&disk).await.unwrap();
     check(&kv, &acknowledged, "killed").await;
     assert_eq!(disk.list().unwrap(), ["state.redb"]);
+}
+
+/// The page cache still shows what the failed sync did not write: the next process must not build on that.
+#[tokio::test]
+async fn a_failed_sync_a_restart_and_a_power_cut_lose_nothing() {
+    let whole = MemoryDisk::new();
+    workload(&whole).await;
+    let syncs = whole.counters().syncs;
+    for failing in 0..syncs {
+        for at in 0..40 {
+            let disk = MemoryDisk::new();
+            fail_sync(&disk, failing);
+            let acknowledged = workload(&disk).await;
+            disk.kill();
+            disk.set_faults(Arc::new(|_| DiskFault::None));
+            disk.die_after(at);
+            drop(open(&disk).await);
+            let case = format!("sync {failing} of {syncs} failed, power cut {at} changes after the restart");
+            Keep::Some(1).crash(&disk, at);
+            let kv = open(&disk).await.unwrap_or_else(|error| panic!("{case}: {error}"));
+            check(&kv, &acknowledged, &case).await;
+            kv.close().await;
+        }
+    }
+}
+
+fn fail_sync(disk: &MemoryDisk, number: u64) {
+    let left = AtomicU64::new(number);
+    disk.set_faults(Arc::new(move |operation| match operation {
+        DiskOperation::Sync if left.fetch_sub(1, Ordering::Relaxed) == 0 => DiskFault::Fail(io::ErrorKind::Other),
+        _ => DiskFault::None,
+    }));
 }
 
 #[tokio::test]

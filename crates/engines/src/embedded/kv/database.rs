@@ -59,6 +59,7 @@ impl Opened {
         if file.is_empty().map_err(|error| Failure::of_folder("length", &error))? {
             return Err(Failure::damaged("the file is empty"));
         }
+        keep_length(&*file)?;
         let opened = Self::of_file(file)?;
         match opened.verify() {
             Ok(revision) => Ok((opened, revision)),
@@ -163,6 +164,14 @@ impl Opened {
         transaction.set_two_phase_commit(true);
         Ok(transaction)
     }
+}
+
+/// Makes the length durable that the file seems to have. Where the sync of a process before failed, it is only in the page cache;
+/// redb writes it into the header as soon as the file is opened, and refuses a file that is shorter than its header says.
+fn keep_length(file: &dyn DiskFile) -> Result<(), Failure> {
+    let kept = file.len().and_then(|length| file.set_len(length));
+    kept.map_err(|error| Failure::of_folder("keep the length", &error))?;
+    file.sync().map_err(|error| Failure::new(StoreErrorKind::Poisoned, format!("sync: {error}")))
 }
 
 /// Makes the file under another name, so that one with its own name is always whole.
