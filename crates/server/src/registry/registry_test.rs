@@ -225,6 +225,24 @@ async fn the_late_close_of_an_old_session_does_not_remove_a_newer_publication() 
 }
 
 #[tokio::test]
+async fn who_started_with_its_clock_set_back_is_found_soon_after_the_one_before_it_is_gone() {
+    /// Less than a round of the publisher, more than its pause after a refusal.
+    const SOON: Duration = Duration::from_secs(3);
+    let server = Server::settled().await;
+    let before = server.channels();
+    let control: RegistryControlClient = before.client();
+    let newer = PublicationId { publisher: u64::MAX, sequence: 1 };
+    control.publish(publish(Instance { publication: newer, ..instance(11, 0) })).await.unwrap();
+    let client = server.client();
+    let guard = client.publish(SERVICE, instance(11, 0)).unwrap();
+    assert_eq!(guard.published().await.unwrap_err().kind(), ErrorKind::Conflict);
+    before.close();
+    let mut lists = server.registry.instances(SERVICE);
+    let listed = until(&mut lists, |list| list.instances.iter().any(|instance| instance.publication == guard.id()));
+    tokio::time::timeout(SOON, listed).await.expect("it is asked again soon");
+}
+
+#[tokio::test]
 async fn callers_in_the_same_process_need_no_network() {
     let (_stop, shutdown) = pair();
     let registry = Registry::start(Epoch(1), RegistryConfig::default(), shutdown);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Due --taken--> Published --guard withdrawn or dropped--> Leaving --acknowledged--> Gone
-//!   \--refused--> Refused (tried again each round)            ^ from any of them
+//!   \--refused--> Refused (tried again each second)           ^ from any of them
 //! ```
 //! A round begins whenever the loop's stream to the registry breaks, and every few seconds: then everything is sent again. A
 //! registry that restarted has lost nothing that its publishers know; one that did not sees repeats, which change nothing.
@@ -17,8 +17,9 @@ use parking_lot::Mutex;
 use settee_core::error::{ErrorKind, codes};
 use settee_core::registry::{Instance, PublicationId};
 use settee_core::shutdown::Shutdown;
-use settee_core::{Error, Timestamp};
+use settee_core::{Error, Instant, Timestamp};
 use tokio::sync::{Notify, watch};
+use tokio::time::sleep_until;
 
 use super::backoff::{Backoff, jittered};
 use super::client::{Handle, Shared, in_call_context};
@@ -32,6 +33,10 @@ const AT_ONCE: usize = 16;
 
 /// The time between rounds, at most: the registry hears of each publication three times before it takes silence for an outage.
 const ROUND: Duration = Duration::from_millis(SILENCE_MS / 3);
+
+/// The time between tries of what the registry refused. Shorter than a round: a process whose clock was set back is refused only
+/// until the registry believes that the one before it is gone, and nobody can find it for as long.
+const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long [`PublicationGuard::withdraw`] waits for the registry: a drain that cannot deregister has to go on.
 const WITHDRAW_PATIENCE: Duration = Duration::from_secs(3);
@@ -175,6 +180,10 @@ impl Publisher {
         self.wanted.lock().publications.values().filter(|publication| publication.is_due(round)).cloned().collect()
     }
 
+    fn has_refused(&self) -> bool {
+        self.wanted.lock().publications.values().any(|publication| publication.is_refused())
+    }
+
     fn is_idle(&self) -> bool {
         self.wanted.lock().publications.is_empty()
     }
@@ -193,7 +202,11 @@ impl Publisher {
 
 impl Publication {
     fn is_due(&self, round: u64) -> bool {
-        matches!(*self.stage.borrow(), Stage::Leaving) || self.settled_in.load(Ordering::Relaxed) != round
+        matches!(*self.stage.borrow(), Stage::Leaving | Stage::Refused(_)) || self.settled_in.load(Ordering::Relaxed) != round
+    }
+
+    fn is_refused(&self) -> bool {
+        matches!(*self.stage.borrow(), Stage::Refused(_))
     }
 
     fn is_gone(&self) -> bool {
@@ -230,7 +243,9 @@ impl Publication {
         match in_call_context(control.publish(self.publish.clone())).await.map_err(Error::from) {
             Ok(_) => self.turn(Stage::Published),
             Err(error) if is_refusal(&error) => {
-                tracing::warn!(service, address = %instance.address, %error, "a publication is refused; it is tried again");
+                if !self.is_refused() {
+                    tracing::warn!(service, address = %instance.address, %error, "a publication is refused; it is tried again");
+                }
                 self.turn(Stage::Refused(Arc::new(error)));
             }
             Err(error) => return Err(error),
@@ -268,16 +283,22 @@ async fn reconcile(shared: &Shared, round: &mut u64) {
 async fn connected(shared: &Shared, round: &mut u64, backoff: &mut Backoff) -> Result<(), Error> {
     let mut health = in_call_context(shared.control.subscribe(SERVICE.to_owned())).await?;
     *round += 1;
+    let mut round_ends = Instant::now() + jittered(ROUND);
     loop {
         shared.publisher.settle(&shared.control, *round).await?;
         backoff.reset();
+        let soon = shared.publisher.has_refused().then(|| Instant::now() + jittered(REFUSED_PAUSE));
         tokio::select! {
             told = health.next() => match told {
                 Some(told) => drop(told?),
                 None => return Ok(()),
             },
             () = shared.publisher.changed.notified() => {}
-            () = tokio::time::sleep(jittered(ROUND)) => *round += 1,
+            () = sleep_until(soon.map_or(round_ends, |soon| soon.min(round_ends))) => {}
+        }
+        if round_ends <= Instant::now() {
+            *round += 1;
+            round_ends = Instant::now() + jittered(ROUND);
         }
     }
 }
