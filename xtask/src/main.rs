@@ -1,6 +1,6 @@
 //! The helpers of this repository, run as `cargo xtask COMMAND`. Only cargo is needed.
 //!
-//! `check` and `tidy` read only; `fix` may write; `test`, `simulate`, `kill`, `fuzz` and `bench` run things. What must hold of
+//! `check` and `tidy` read only; `fix` may write; `test`, `simulate`, `kill`, `fuzz`, `bench` and `verify` run things. What must hold of
 //! the tree itself, and no compiler says, is in [`tidy`]: one small file a rule, each with the offence it catches as its test.
 #![forbid(unsafe_code)]
 #![allow(
@@ -19,6 +19,7 @@ mod manifest;
 mod simulate;
 mod test;
 mod tidy;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,7 @@ enum Command {
     Fuzz(fuzz::Fuzz),
     Kill(kill::Kill),
     Tidy(tidy::Tidy),
+    Verify(verify::Verify),
 }
 
 /// The names a user may write after `cargo xtask`.
@@ -68,6 +70,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Fuzz(fuzz) => fuzz.run(&root),
         Command::Kill(kill) => kill.run(&root),
         Command::Tidy(tidy) => tidy.run(&root),
+        Command::Verify(verify) => verify.run(&root),
     }
 }
 
@@ -78,6 +81,6 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Xtask::command().debug_assert();
-        assert_eq!(subcommands(), ["check", "fix", "test", "simulate", "bench", "fuzz", "kill", "tidy"]);
+        assert_eq!(subcommands(), ["check", "fix", "test", "simulate", "bench", "fuzz", "kill", "tidy", "verify"]);
     }
 }
