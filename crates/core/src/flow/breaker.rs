@@ -86,6 +86,20 @@ pub struct Admission {
     lease: Option<Instant>,
 }
 
+impl Admission {
+    /// The admission of a call that a closed breaker lets through in this round.
+    #[must_use]
+    pub fn of_closed(round: u64) -> Self {
+        Self { round, lease: None }
+    }
+
+    /// The round of the breaker that it belongs to.
+    #[must_use]
+    pub fn round(self) -> u64 {
+        self.round
+    }
+}
+
 impl Breaker {
     /// A closed breaker.
     #[must_use]
@@ -117,7 +131,7 @@ impl Breaker {
         }
         let round = self.round;
         match &mut self.state {
-            State::Closed => Ok(Admission { round, lease: None }),
+            State::Closed => Ok(Admission::of_closed(round)),
             State::Open { until } => Err(*until - now),
             State::HalfOpen { probes, .. } => {
                 let lease = now + Duration::from_millis(self.options.probe_ms);
@@ -152,10 +166,26 @@ impl Breaker {
                 }
                 *succeeded += 1;
                 if *succeeded >= self.options.successes.max(1) {
-                    self.close(now);
+                    self.close();
                 }
             }
             _ => {}
+        }
+    }
+
+    /// The admission that every call gets while this is *calm*: closed, with no failure in its window, so that no success can open
+    /// it either. Whoever holds it may let calls through without asking, until a call fails or a failure ages out, and tells how
+    /// many succeeded with [`Breaker::succeeded`].
+    pub fn calm(&mut self, now: Instant) -> Option<Admission> {
+        self.window.age(now);
+        let is_calm = matches!(self.state, State::Closed) && self.options.failure_ratio > 0.0 && self.window.has_no_failure();
+        is_calm.then(|| Admission::of_closed(self.round))
+    }
+
+    /// Notes that calls of a calm breaker succeeded, about when the clock was at `at`.
+    pub fn succeeded(&mut self, calls: u32, at: Instant) {
+        if matches!(self.state, State::Closed) {
+            self.window.count_successes(calls, at);
         }
     }
 
@@ -170,9 +200,9 @@ impl Breaker {
         self.enter(State::Open { until: now + time });
     }
 
-    fn close(&mut self, now: Instant) {
+    fn close(&mut self) {
         self.opened_in_a_row = 0;
-        self.window = Window::new(self.window.length, now);
+        self.window.buckets = Default::default();
         self.enter(State::Closed);
     }
 
@@ -209,10 +239,30 @@ impl Window {
         bucket.failures = bucket.failures.saturating_add(u32::from(!success));
     }
 
-    fn age(&mut self, now: Instant) {
+    /// Counts successes where they belong, however late they are told of; those before the window are forgotten.
+    fn count_successes(&mut self, calls: u32, at: Instant) {
+        let bucket = self.bucket_at(at);
+        if bucket > self.newest {
+            self.age(at);
+        }
+        if self.newest - bucket < BUCKETS as u64 {
+            let bucket = &mut self.buckets[slot(bucket)];
+            bucket.calls = bucket.calls.saturating_add(calls);
+        }
+    }
+
+    fn has_no_failure(&self) -> bool {
+        self.buckets.iter().all(|bucket| bucket.failures == 0)
+    }
+
+    fn bucket_at(&self, now: Instant) -> u64 {
         let step = (self.length / u32::try_from(BUCKETS).unwrap_or(1)).max(Duration::from_nanos(1));
         let passed = now.saturating_duration_since(self.start).as_nanos() / step.as_nanos();
-        let current = u64::try_from(passed).unwrap_or(u64::MAX);
+        u64::try_from(passed).unwrap_or(u64::MAX)
+    }
+
+    fn age(&mut self, now: Instant) {
+        let current = self.bucket_at(now);
         let stale = current.saturating_sub(self.newest).min(BUCKETS as u64);
         for behind in 0..stale {
             self.buckets[slot(current - behind)] = Bucket::default();

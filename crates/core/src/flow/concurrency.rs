@@ -27,9 +27,20 @@ impl Concurrency {
     /// A permit, if one is free.
     #[must_use]
     pub fn try_acquire(&self) -> Option<Permit> {
+        self.enter().then(|| Permit(self.0.clone()))
+    }
+
+    /// Takes a place without a permit; `false` when none is free. For callers that give it back with [`Concurrency::leave`]
+    /// however their call ends, and want to hold nothing else.
+    #[must_use]
+    pub fn enter(&self) -> bool {
         let more = |under_way: u32| (under_way < self.0.limit).then_some(under_way + 1);
-        let acquired = self.0.under_way.fetch_update(Ordering::Acquire, Ordering::Relaxed, more);
-        acquired.is_ok().then(|| Permit(self.0.clone()))
+        self.0.under_way.fetch_update(Ordering::Acquire, Ordering::Relaxed, more).is_ok()
+    }
+
+    /// Gives a place back that [`Concurrency::enter`] took.
+    pub fn leave(&self) {
+        self.0.leave();
     }
 
     /// Calls that are under way now.
@@ -39,9 +50,15 @@ impl Concurrency {
     }
 }
 
+impl Inner {
+    fn leave(&self) {
+        self.under_way.fetch_sub(1, Ordering::Release);
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::Release);
+        self.0.leave();
     }
 }
 

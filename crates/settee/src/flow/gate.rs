@@ -1,20 +1,20 @@
 //! One rule at work: its state, and what it counted.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use settee_core::error::{Code, ErrorKind, codes};
-use settee_core::flow::{Admission, Breaker, Concurrency, Limit, Mode, Permit, Rate, Rule};
+use settee_core::flow::{Admission, Concurrency, Limit, Mode, Rate, Rule};
 use settee_core::{Error, Instant};
+
+use super::clock::Clock;
+use super::shared_breaker::SharedBreaker;
 
 /// A rule with its state.
 #[derive(Debug)]
 pub(super) struct Gate {
     pub(super) rule: Rule,
     check: Check,
-    started: Instant,
     over_limit: AtomicU64,
 }
 
@@ -22,24 +22,27 @@ pub(super) struct Gate {
 enum Check {
     Rate(Rate),
     Concurrency(Concurrency),
-    Breaker(Mutex<Breaker>),
+    Breaker(Box<SharedBreaker>),
 }
 
 /// What one call holds of one gate until it ends.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Held {
-    Permit(#[expect(dead_code, reason = "dropping it gives the permit back")] Permit),
-    Breaker(Arc<Gate>, Admission),
+    /// One of the places of a concurrency limit, to be given back with [`Gate::leave`].
+    Place,
+    /// The right to one call of a breaker, to be reported on with [`Gate::ended`].
+    Call(Admission),
 }
 
 impl Gate {
-    pub(super) fn new(rule: Rule, now: Instant) -> Self {
+    /// A gate for a clock that began at `origin`.
+    pub(super) fn new(rule: Rule, origin: Instant) -> Self {
         let check = match &rule.limit {
             Limit::Rate { calls, period_ms, burst } => Check::Rate(Rate::new(*calls, Duration::from_millis(*period_ms), *burst)),
             Limit::Concurrency { calls } => Check::Concurrency(Concurrency::new(*calls)),
-            Limit::Breaker(options) => Check::Breaker(Mutex::new(Breaker::new(options.clone(), now))),
+            Limit::Breaker(options) => Check::Breaker(Box::new(SharedBreaker::new(options.clone(), origin))),
         };
-        Self { rule, check, started: now, over_limit: AtomicU64::new(0) }
+        Self { rule, check, over_limit: AtomicU64::new(0) }
     }
 
     /// Calls that were over the limit, refused or observed.
@@ -48,8 +51,8 @@ impl Gate {
     }
 
     /// Lets a call through; what it returns is held until the call ends.
-    pub(super) fn admit(self: &Arc<Self>) -> Result<Option<Held>, Error> {
-        let refused = match self.decide() {
+    pub(super) fn admit(&self, clock: &mut Clock) -> Result<Option<Held>, Error> {
+        let refused = match self.decide(clock) {
             Ok(held) => return Ok(held),
             Err(wait) => wait,
         };
@@ -60,23 +63,25 @@ impl Gate {
         }
     }
 
-    fn decide(self: &Arc<Self>) -> Result<Option<Held>, Duration> {
+    fn decide(&self, clock: &mut Clock) -> Result<Option<Held>, Duration> {
         match &self.check {
-            Check::Rate(rate) => {
-                let now = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-                rate.admit(now).map(|()| None)
-            }
-            Check::Concurrency(limit) => limit.try_acquire().map(|permit| Some(Held::Permit(permit))).ok_or(WHILE_FULL),
-            Check::Breaker(breaker) => {
-                let admission = breaker.lock().admit(Instant::now())?;
-                Ok(Some(Held::Breaker(self.clone(), admission)))
-            }
+            Check::Rate(rate) => rate.admit(clock.nanoseconds()).map(|()| None),
+            Check::Concurrency(limit) => limit.enter().then_some(Some(Held::Place)).ok_or(WHILE_FULL),
+            Check::Breaker(breaker) => breaker.admit(clock).map(|admission| Some(Held::Call(admission))),
         }
     }
 
+    /// Tells a breaker how a call ended.
     pub(super) fn ended(&self, admission: Admission, success: bool) {
         if let Check::Breaker(breaker) = &self.check {
-            breaker.lock().ended(admission, success, Instant::now());
+            breaker.ended(admission, success);
+        }
+    }
+
+    /// Gives a place back.
+    pub(super) fn leave(&self) {
+        if let Check::Concurrency(limit) = &self.check {
+            limit.leave();
         }
     }
 

@@ -9,30 +9,26 @@ use settee_core::error::{ErrorKind, codes};
 use settee_core::flow::{RuleSet, Side};
 use settee_core::{Error, Instant};
 
-use super::gate::{Gate, Held};
+use super::chain::{Admitted, Chain};
 
 /// The flow rules of a process. Cheap to clone.
 #[derive(Clone)]
 pub struct Flow(Arc<Inner>);
 
 struct Inner {
-    gates: ArcSwap<Vec<Arc<Gate>>>,
+    chain: ArcSwap<Chain>,
+    /// Where the clock of all rules begins.
+    origin: Instant,
     generation: AtomicU64,
     limited: AtomicU64,
 }
-
-/// What a call holds of every rule that applies to it. Dropping it gives permits back; a breaker that was asked then counts
-/// neither a success nor a failure, and takes a probe back when its time is up.
-#[derive(Debug, Default)]
-#[must_use = "the call is under way as long as this is held"]
-pub struct Admitted(Vec<Held>);
 
 impl Flow {
     /// No rules: every call passes.
     #[must_use]
     pub fn new() -> Self {
-        let gates = ArcSwap::from_pointee(Vec::new());
-        Self(Arc::new(Inner { gates, generation: AtomicU64::new(0), limited: AtomicU64::new(0) }))
+        let (chain, origin) = (ArcSwap::from_pointee(Chain::default()), Instant::now());
+        Self(Arc::new(Inner { chain, origin, generation: AtomicU64::new(0), limited: AtomicU64::new(0) }))
     }
 
     /// Puts `rules` in force, all or none of them. A rule that did not change keeps its state.
@@ -41,11 +37,8 @@ impl Flow {
     /// `Invalid` (`FLW0004`) when one of them cannot be used; the rules before stay in force.
     pub fn replace(&self, rules: &RuleSet) -> Result<(), Error> {
         rules.check().map_err(|error| Error::new(ErrorKind::Invalid, codes::BAD_RULE, format!("use flow rules: {error}")))?;
-        let before = self.0.gates.load_full();
-        let now = Instant::now();
-        let keep = |rule: &_| before.iter().find(|gate| gate.rule == *rule).cloned();
-        let gates = rules.rules.iter().map(|rule| keep(rule).unwrap_or_else(|| Arc::new(Gate::new(rule.clone(), now))));
-        self.0.gates.store(Arc::new(gates.collect()));
+        let before = self.0.chain.load_full();
+        self.0.chain.store(Arc::new(Chain::of(rules, &before, self.0.origin)));
         self.0.generation.store(rules.generation, Ordering::Relaxed);
         Ok(())
     }
@@ -55,17 +48,11 @@ impl Flow {
     /// # Errors
     /// `Limited` with when to come back; the call was not made.
     pub fn admit(&self, side: Side, service: &str, method: &str) -> Result<Admitted, Error> {
-        let mut admitted = Admitted::default();
-        for gate in self.0.gates.load().iter().filter(|gate| gate.rule.applies_to(side, service, method)) {
-            match gate.admit() {
-                Ok(held) => admitted.0.extend(held),
-                Err(error) => {
-                    self.0.limited.fetch_add(1, Ordering::Relaxed);
-                    return Err(error);
-                }
-            }
+        let admitted = Admitted::by(self.0.chain.load(), self.0.origin, (side, service, method));
+        if admitted.is_err() {
+            self.0.limited.fetch_add(1, Ordering::Relaxed);
         }
-        Ok(admitted)
+        admitted
     }
 
     /// Calls that were refused.
@@ -77,18 +64,7 @@ impl Flow {
     /// Calls over the limit of each rule, refused or observed, in the order of the rules.
     #[must_use]
     pub fn over_limit(&self) -> Vec<(String, u64)> {
-        self.0.gates.load().iter().map(|gate| (gate.rule.name.clone(), gate.over_limit())).collect()
-    }
-}
-
-impl Admitted {
-    /// Tells breakers how the call ended. Only overload and faults count as failures, a business "no" is a success.
-    pub fn ended(self, success: bool) {
-        for held in self.0 {
-            if let Held::Breaker(gate, admission) = held {
-                gate.ended(admission, success);
-            }
-        }
+        self.0.chain.load().gates().map(|gate| (gate.rule.name.clone(), gate.over_limit())).collect()
     }
 }
 

@@ -3,13 +3,18 @@
 //! Admission is decided in the call, never before it, and held until the call ended or was dropped.
 
 pub mod control;
+mod limits;
+
+mod chain;
+mod clock;
 mod filter;
 mod gate;
-mod limits;
+mod shared_breaker;
 mod watch;
 
+pub use chain::Admitted;
 pub use filter::ServerFlow;
+pub use limits::Flow;
 pub(crate) use limits::is_trouble;
-pub use limits::{Admitted, Flow};
 pub use settee_core::flow::{BreakerOptions, Limit, Mode, Rule, RuleSet, Side};
 pub use watch::follow;
