@@ -15,6 +15,11 @@ tokio::task_local! {
     static CURRENT: Context;
 }
 
+thread_local! {
+    /// An empty caller and empty baggage: most contexts have them, and one for each would be two allocations a call.
+    static EMPTY: (Arc<str>, Arc<BTreeMap<String, String>>) = ("".into(), Arc::default());
+}
+
 /// How much the work matters when there is too much of it; the least critical is shed first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -61,13 +66,15 @@ impl Context {
     /// A context with a trace of its own and no deadline.
     #[must_use]
     pub fn root(caller: &str) -> Self {
-        Self {
-            trace: TraceContext::root(),
-            deadline: None,
-            caller: caller.into(),
-            criticality: Criticality::default(),
-            baggage: Arc::default(),
-        }
+        Self::of_trace(TraceContext::root(), caller)
+    }
+
+    /// A context of a trace that somebody else began, with no deadline.
+    #[must_use]
+    pub fn of_trace(trace: TraceContext, caller: &str) -> Self {
+        let (nobody, baggage) = EMPTY.with(Clone::clone);
+        let caller = if caller.is_empty() { nobody } else { caller.into() };
+        Self { trace, deadline: None, caller, criticality: Criticality::default(), baggage }
     }
 
     /// The context of the running task; outside any, a root with an empty caller.
@@ -89,9 +96,15 @@ impl Context {
 
     /// The same context with a deadline `timeout` from now, or its own where that is sooner.
     #[must_use]
-    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        self.with_timeout_at(Instant::now(), timeout)
+    }
+
+    /// The same context with a deadline `timeout` from `now`, or its own where that is sooner: for who knows the time already.
+    #[must_use]
+    pub fn with_timeout_at(mut self, now: Instant, timeout: Duration) -> Self {
         // A time too far off to be told is no deadline; peers and callers may ask for any.
-        let candidate = Instant::now().checked_add(timeout);
+        let candidate = now.checked_add(timeout);
         self.deadline = self.deadline.into_iter().chain(candidate).min();
         self
     }

@@ -59,7 +59,7 @@ fn carried(context: &Context) {
     assert!(carried <= Context::BAGGAGE_LIMIT, "{carried} bytes of baggage");
 
     let mut written = Vec::new();
-    write_context(context, |key, value| written.push((key.to_owned(), value.to_owned())));
+    write_context(context, context.remaining(), |key, value| written.push((key.to_owned(), value.to_owned())));
     let again = read(written.iter().map(|(key, value)| (key.as_str(), value.as_str())));
     assert_eq!((&again.caller, again.criticality, &again.baggage), (&context.caller, context.criticality, &context.baggage));
     assert_eq!(again.deadline.is_some(), context.deadline.is_some());

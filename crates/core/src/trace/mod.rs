@@ -1,7 +1,9 @@
 //! Trace identities by W3C Trace Context (level 1): a 16-byte trace id, an 8-byte span id and the sampled flag.
 
+mod header;
 mod span;
 
+pub use header::TraceHeader;
 pub use span::{SpanKind, SpanOutcome, SpanRecord};
 
 use std::fmt;
@@ -47,7 +49,7 @@ impl TraceContext {
 /// The value of the `traceparent` header, `00-<trace>-<span>-<flags>`.
 impl fmt::Display for TraceContext {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "00-{}-{}-{:02x}", self.trace, self.span, u8::from(self.sampled))
+        out.write_str(self.header().as_str())
     }
 }
 
@@ -60,21 +62,8 @@ impl FromStr for TraceContext {
     type Err = ParseTraceError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut parts = text.splitn(5, '-');
-        let mut part = |digits| parts.next().filter(|part| is_lower_hex(part, digits)).ok_or(ParseTraceError);
-        let (version, trace, span, flags) = (part(2)?, part(32)?, part(16)?, part(2)?);
-        if version == "ff" || (version == "00" && parts.next().is_some()) {
-            return Err(ParseTraceError);
-        }
-        let trace = u128::from_str_radix(trace, 16).ok().filter(|id| *id != 0).ok_or(ParseTraceError)?;
-        let span = u64::from_str_radix(span, 16).ok().filter(|id| *id != 0).ok_or(ParseTraceError)?;
-        let flags = u8::from_str_radix(flags, 16).map_err(|_| ParseTraceError)?;
-        Ok(Self { trace: TraceId(trace), span: SpanId(span), sampled: flags & 1 == 1 })
+        header::parse(text).ok_or(ParseTraceError)
     }
-}
-
-fn is_lower_hex(text: &str, digits: usize) -> bool {
-    text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 macro_rules! hex_identity {

@@ -1,7 +1,9 @@
 //! The pages of a process: `/health/live`, `/health/ready`, `/info` and `/metrics`.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -21,6 +23,20 @@ pub struct Metrics {
     registry: Registry,
     calls: Family<CallLabels, Counter>,
     seconds: Family<MethodLabels, Histogram>,
+    /// What each method counts into, so that a call looks no labels up.
+    methods: ArcSwap<Vec<Arc<Counted>>>,
+}
+
+/// How a call may end, as the label `outcome` says it.
+const OUTCOMES: [&str; 3] = ["success", "refused", "failed"];
+
+/// The counters of one method.
+#[derive(Debug)]
+struct Counted {
+    labels: MethodLabels,
+    /// One for each of [`OUTCOMES`], there from the first call that ended so.
+    outcomes: [OnceLock<Counter>; OUTCOMES.len()],
+    seconds: Histogram,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -45,7 +61,34 @@ impl Metrics {
         registry.register("server_calls", "Calls served, by how they ended", calls.clone());
         let seconds = Family::new_with_constructor(buckets as fn() -> Histogram);
         registry.register("server_call_seconds", "Time from a call's arrival to its answer", seconds.clone());
-        Self { registry, calls, seconds }
+        Self { registry, calls, seconds, methods: ArcSwap::default() }
+    }
+
+    fn counted(&self, service: &'static str, method: &'static str) -> Arc<Counted> {
+        // Names of descriptors: the same method has the same text at the same place, and two places count into one series.
+        let is_it = |counted: &&Arc<Counted>| {
+            std::ptr::eq(counted.labels.service, service) && std::ptr::eq(counted.labels.method, method)
+        };
+        if let Some(known) = self.methods.load().iter().find(is_it) {
+            return known.clone();
+        }
+        let labels = MethodLabels { service, method };
+        let seconds = self.seconds.get_or_create(&labels).clone();
+        let counted = Arc::new(Counted { labels, outcomes: Default::default(), seconds });
+        self.methods.rcu(|methods| methods.iter().cloned().chain([counted.clone()]).collect::<Vec<_>>());
+        counted
+    }
+
+    fn count(&self, counted: &Counted, answer: &Answer, seconds: f64) {
+        let index = match answer {
+            Answer::Value(_) | Answer::Stream(_) => 0,
+            Answer::Refused { .. } => 1,
+            Answer::Failed(_) => 2,
+        };
+        let MethodLabels { service, method } = counted.labels;
+        let new = || self.calls.get_or_create(&CallLabels { service, method, outcome: OUTCOMES[index] }).clone();
+        counted.outcomes[index].get_or_init(new).inc();
+        counted.seconds.observe(seconds);
     }
 
     /// The counters in the Prometheus text format.
@@ -82,17 +125,11 @@ impl CountCalls {
 
 impl Filter for CountCalls {
     fn call(&self, incoming: Incoming, next: Next) -> BoxFuture<Answer> {
-        let (service, method) = (incoming.service.name, incoming.descriptor().name);
         let (metrics, started) = (self.0.clone(), Instant::now());
+        let counted = metrics.counted(incoming.service.name, incoming.descriptor().name);
         Box::pin(async move {
             let answer = next.run(incoming).await;
-            let outcome = match &answer {
-                Answer::Value(_) | Answer::Stream(_) => "success",
-                Answer::Refused { .. } => "refused",
-                Answer::Failed(_) => "failed",
-            };
-            metrics.calls.get_or_create(&CallLabels { service, method, outcome }).inc();
-            metrics.seconds.get_or_create(&MethodLabels { service, method }).observe(started.elapsed().as_secs_f64());
+            metrics.count(&counted, &answer, started.elapsed().as_secs_f64());
             answer
         })
     }

@@ -197,12 +197,13 @@ impl Channel {
         credit: usize,
     ) -> Result<Received, Error> {
         let body = expand::encode(Encoding::MessagePack, arguments)?;
-        let context = Context::current().with_timeout(options.timeout.unwrap_or(DEFAULT_TIMEOUT));
+        let now = Instant::now();
+        let context = Context::current().with_timeout_at(now, options.timeout.unwrap_or(DEFAULT_TIMEOUT));
         // A call that its own side refuses is no call: it gets no span and takes nothing from the retry budget.
         let admitted = self.0.pool.flow.admit(Side::Client, &self.0.service, method.name)?;
-        let span = self.0.pool.tracer.client(&context, &self.0.service, method.name);
+        let span = self.0.pool.tracer.client(now, &context, &self.0.service, method.name);
         let call = Call { method, body, credit, options, context: span.context(context) };
-        let outcome = call.attempts(&self.0).await;
+        let outcome = call.attempts(&self.0, now).await;
         admitted.ended(!matches!(&outcome, Err(error) if is_trouble(error)));
         span.finish(outcome.as_ref().map(Received::outcome));
         outcome
@@ -219,10 +220,10 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    async fn attempts(&self, channel: &Inner) -> Result<Received, Error> {
-        let (mut failed_at, mut may_have_happened) = (Vec::new(), false);
+    async fn attempts(&self, channel: &Inner, started: Instant) -> Result<Received, Error> {
+        let (mut failed_at, mut may_have_happened, mut now) = (Vec::new(), false, started);
         for attempt in 1.. {
-            let error = match self.attempt(channel, &mut failed_at).await {
+            let error = match self.attempt(channel, now, &mut failed_at).await {
                 Ok(received) => return Ok(received),
                 Err(error) => error,
             };
@@ -234,20 +235,24 @@ impl Call<'_> {
                 return Err(if may_have_happened && not_done { error.unknown() } else { error });
             }
             tokio::time::sleep(backoff(attempt + 1, env::random_below)).await;
+            now = Instant::now();
         }
         unreachable!("the attempts are bounded")
     }
 
-    async fn attempt(&self, channel: &Inner, failed_at: &mut Vec<SocketAddr>) -> Result<Received, Error> {
-        if self.context.is_expired() {
+    async fn attempt(&self, channel: &Inner, now: Instant, failed_at: &mut Vec<SocketAddr>) -> Result<Received, Error> {
+        if self.context.deadline.is_some_and(|deadline| deadline <= now) {
             return Err(expired(&channel.service, self.method.name));
         }
         if failed_at.is_empty() {
-            channel.budget.lock().deposit(Instant::now());
+            channel.budget.lock().deposit(now);
         }
-        let endpoint = self.choose(channel, failed_at)?;
-        failed_at.push(endpoint.address());
-        endpoint.call(self.outgoing(channel)).await
+        let endpoint = self.choose(channel, now, failed_at)?;
+        let received = endpoint.call(self.outgoing(channel)).await;
+        if received.is_err() {
+            failed_at.push(endpoint.address());
+        }
+        received
     }
 
     fn outgoing<'b>(&'b self, channel: &'b Inner) -> Outgoing<'b> {
@@ -264,10 +269,15 @@ impl Call<'_> {
 
     /// The instance for the next try: one that holds the key; while others are left, not one that just failed, nor one that
     /// could not be connected to a moment ago.
-    fn choose(&self, channel: &Inner, failed_at: &[SocketAddr]) -> Result<Arc<Endpoint>, Error> {
+    fn choose(&self, channel: &Inner, now: Instant, failed_at: &[SocketAddr]) -> Result<Arc<Endpoint>, Error> {
         let list = channel.instances.borrow().clone();
         let known = channel.known.of(&list, &channel.pool.endpoints);
-        let now = Instant::now();
+        if let [only] = &*known
+            && self.fits(&only.instance)
+        {
+            // There is nothing to balance, whatever is known of it.
+            return Ok(only.endpoint.clone());
+        }
         let fits: Vec<_> = known.iter().filter(|known| self.fits(&known.instance)).collect();
         let fresh = narrowed(&fits, |known| !failed_at.contains(&known.instance.address));
         let chosen_from = narrowed(&fresh, |known| !known.endpoint.is_avoided(now));

@@ -1,5 +1,7 @@
 //! What `#[service]` expands to calls these. Not an interface: they may change with any version.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -24,11 +26,26 @@ pub fn no_such_method(incoming: Incoming) -> BoxFuture<'static, Answer> {
 
 /// Encodes a value.
 pub fn encode<T: Serialize + ?Sized>(encoding: Encoding, value: &T) -> Result<Bytes, Error> {
-    let mut out = Vec::new();
-    match codec(encoding).encode(value, &mut out) {
-        Ok(()) => Ok(out.into()),
+    // Taken, not borrowed: writing the value may come back here.
+    let mut scratch = SCRATCH.take();
+    let written = codec(encoding).encode(value, &mut scratch);
+    let body = Bytes::copy_from_slice(&scratch);
+    scratch.clear();
+    if scratch.capacity() <= SCRATCH_BYTES {
+        SCRATCH.set(scratch);
+    }
+    match written {
+        Ok(()) => Ok(body),
         Err(error) => Err(Error::new(ErrorKind::Internal, codes::BAD_REPLY, error.to_string())),
     }
+}
+
+/// What a thread keeps for the next value: serialisers write piece by piece, and a buffer that grows each time costs more than a
+/// copy of small values. Larger ones are let go.
+const SCRATCH_BYTES: usize = 64 << 10;
+
+thread_local! {
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// Decodes what a caller sent.

@@ -27,14 +27,14 @@ pub(crate) const BAGGAGE: &str = "baggage.";
 pub(crate) const REFUSED: &str = "refused";
 pub(crate) const FAILED: &str = "failed";
 
-/// Writes `context` as headers.
-pub fn write_context(context: &Context, mut put: impl FnMut(&str, &str)) {
-    put(TRACE, &context.trace.to_string());
+/// Writes `context` as headers; `left` is the time before its deadline.
+pub fn write_context(context: &Context, left: Option<Duration>, mut put: impl FnMut(&str, &str)) {
+    put(TRACE, context.trace.header().as_str());
     if !context.caller.is_empty() {
         put(CALLER, &context.caller);
     }
-    if let Some(left) = context.remaining() {
-        put(DEADLINE, &left.as_millis().to_string());
+    if let Some(left) = left {
+        put(DEADLINE, itoa::Buffer::new().format(left.as_millis()));
     }
     if context.criticality != Criticality::Normal {
         put(CRITICALITY, criticality_name(context.criticality));
@@ -81,11 +81,12 @@ impl ContextReader {
     /// The context; `timeout` is the frame's own, where the sender wrote no deadline header.
     #[must_use]
     pub fn finish(self, timeout: Option<Duration>) -> Context {
-        let mut context = Context::root("");
-        context.trace = self.trace.unwrap_or(context.trace);
+        let mut context = Context::of_trace(self.trace.unwrap_or_else(TraceContext::root), "");
         context.caller = self.caller.unwrap_or(context.caller);
         context.criticality = self.criticality;
-        context.baggage = Arc::new(self.baggage);
+        if !self.baggage.is_empty() {
+            context.baggage = Arc::new(self.baggage);
+        }
         match self.deadline.or(timeout) {
             Some(left) => context.with_timeout(left),
             None => context,
@@ -117,7 +118,7 @@ mod tests {
 
     fn carried(context: &Context) -> Context {
         let mut reader = ContextReader::default();
-        write_context(context, |key, value| reader.header(key, value));
+        write_context(context, context.remaining(), |key, value| reader.header(key, value));
         reader.finish(None)
     }
 

@@ -60,17 +60,35 @@ impl Tracer {
     }
 
     /// Opens the span of a call that is being made.
-    pub(crate) fn client(&self, context: &Context, service: &str, method: &str) -> OpenSpan {
-        self.open(context.trace, SpanKind::Client, service, method)
+    pub(crate) fn client(&self, now: Instant, context: &Context, service: &str, method: &str) -> OpenSpan {
+        self.open_at(now, context.trace, SpanKind::Client, service, method)
     }
 
     /// Opens a span below `parent`, named `scope.action`.
     #[must_use]
     pub fn open(&self, parent: TraceContext, kind: SpanKind, scope: &str, action: &str) -> OpenSpan {
-        let tracer = self.0.clone().filter(|_| parent.sampled);
-        let name = if tracer.is_some() { format!("{scope}.{action}") } else { String::new() };
-        let start = if tracer.is_some() { env::wall_clock() } else { Timestamp::EPOCH };
-        OpenSpan { tracer, trace: parent.child(), parent, name, kind, start, started: Instant::now() }
+        self.open_at(Instant::now(), parent, kind, scope, action)
+    }
+
+    /// As [`Tracer::open`], for who knows the time already.
+    pub(crate) fn open_at(&self, now: Instant, parent: TraceContext, kind: SpanKind, scope: &str, action: &str) -> OpenSpan {
+        let tracer = self.0.as_ref().filter(|tracer| parent.sampled && tracer.takes_a_span()).cloned();
+        let (name, start) = match tracer {
+            Some(_) => (format!("{scope}.{action}"), env::wall_clock()),
+            None => (String::new(), Timestamp::EPOCH),
+        };
+        OpenSpan { tracer, trace: parent.child(), parent, name, kind, start, started: now }
+    }
+}
+
+impl Inner {
+    /// Whether a span that is opened now is worth its cost. Where thousands a second are dropped, most of them are dropped here.
+    fn takes_a_span(&self) -> bool {
+        if self.queue.capacity() > 0 || tracing::enabled!(target: "settee::digest", tracing::Level::DEBUG) {
+            return true;
+        }
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+        false
     }
 }
 

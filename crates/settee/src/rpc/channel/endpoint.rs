@@ -87,9 +87,12 @@ impl Endpoint {
     pub(super) async fn call(self: &Arc<Self>, outgoing: Outgoing<'_>) -> Result<Received, Error> {
         // Counted from here: a queue before an instance that is slow to connect to is a queue too.
         let _counted = InFlight::enter(&self.in_flight);
-        let link = match outgoing.context.deadline {
-            Some(deadline) => tokio::time::timeout_at(deadline, self.connected()).await.map_err(|_| self.too_late())??,
-            None => self.connected().await?,
+        let link = match (self.open_link(), outgoing.context.deadline) {
+            (Some(link), _) => link,
+            (None, Some(deadline)) => {
+                tokio::time::timeout_at(deadline, self.connected()).await.map_err(|_| self.too_late())??
+            }
+            (None, None) => self.connected().await?,
         };
         let started = Instant::now();
         let received = link.call(outgoing).await;
@@ -101,6 +104,11 @@ impl Endpoint {
             self.lost(&link);
         }
         received
+    }
+
+    /// The open connection, if there is one: what nearly every call finds.
+    fn open_link(&self) -> Option<LinkHandle> {
+        self.way.lock().link.as_ref().filter(|link| !link.is_closed()).cloned()
     }
 
     /// The open connection, or a new one. Callers that come while it is being opened wait for it, and for how it ends.

@@ -54,12 +54,32 @@ pub(super) struct Driver<C> {
     decoder: Decoder,
     incoming: BytesMut,
     writing: BytesMut,
-    calls: FuturesUnordered<BoxFuture<(Head, Answer)>>,
+    calls: FuturesUnordered<BoxFuture<(Called, Answer)>>,
     pumps: FuturesUnordered<BoxFuture<()>>,
     deadline: Option<Pin<Box<Sleep>>>,
     stopping: Option<BoxFuture<()>>,
     last_moment: Option<Pin<Box<Sleep>>>,
     pulse: Pulse,
+    /// Whether calls of our own that wait to be written were given a moment for others to join them.
+    gathered: bool,
+}
+
+/// What a round of the driver came to.
+enum Moved {
+    /// Something happened, so look again.
+    On,
+    /// Nothing happened.
+    Nothing,
+    /// What waits to be written waits for a turn of the other tasks.
+    Gathers,
+}
+
+/// What has to be known of a call that is served, to answer it.
+#[derive(Clone, Copy)]
+struct Called {
+    head: Head,
+    /// The credit that came with it, in case it is answered with a stream.
+    credit: usize,
 }
 
 /// Why a driver ends. Both are ordinary: the session is closed and what waits fails either way.
@@ -86,6 +106,7 @@ impl<C: Io> Driver<C> {
             stopping: Some(Box::pin(async move { stopping.requested().await })),
             last_moment: None,
             pulse: Pulse::new(),
+            gathered: false,
         }
     }
 
@@ -99,29 +120,45 @@ impl<C: Io> Driver<C> {
 
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
         self.link.register(context.waker());
+        let mut heard = false;
         for _ in 0..ROUNDS {
-            let progress = match self.round(context) {
-                Ok(progress) => progress,
+            match self.round(&mut heard, context) {
+                Ok(Moved::On) => {}
+                Ok(Moved::Nothing) => return Poll::Pending,
+                Ok(Moved::Gathers) => break,
                 Err(end) => return Poll::Ready(end),
-            };
-            if !progress {
-                return Poll::Pending;
             }
         }
         context.waker().wake_by_ref();
         Poll::Pending
     }
 
-    /// One look at everything; whether anything moved.
-    fn round(&mut self, context: &mut Context<'_>) -> Result<bool, End> {
+    /// One look at everything. `heard`: whether this poll has read or answered anything.
+    fn round(&mut self, heard: &mut bool, context: &mut Context<'_>) -> Result<Moved, End> {
         let mut progress = self.read(context)?;
         progress |= self.run_calls(context);
+        *heard |= progress;
         progress |= self.run_pumps(context);
         self.watch_deadlines(context);
         self.watch_stop(context)?;
         self.watch_pulse(context)?;
+        if !*heard && self.gathers() {
+            return Ok(Moved::Gathers);
+        }
         progress |= self.write(context)?;
-        if self.is_finished() { Err(End::Closed) } else { Ok(progress) }
+        match (self.is_finished(), progress) {
+            (true, _) => Err(End::Closed),
+            (false, true) => Ok(Moved::On),
+            (false, false) => Ok(Moved::Nothing),
+        }
+    }
+
+    /// Whether to let other tasks run once before calls of our own are written. A runtime polls this task as soon as the first of
+    /// many callers wakes it; a turn later all of them have queued their frames, and one system call takes them.
+    fn gathers(&mut self) -> bool {
+        let has_waited = std::mem::take(&mut self.gathered);
+        self.gathered = !has_waited && self.writing.is_empty() && self.link.queued_bytes() > 0;
+        self.gathered
     }
 
     /// Whether everything has ended on a connection that takes nothing new.
@@ -190,46 +227,48 @@ impl<C: Io> Driver<C> {
         }
     }
 
-    fn request(&mut self, frame: Frame, timeout: Timeout, context: &mut Context<'_>) -> Result<(), End> {
-        let head = frame.head;
+    fn request(&mut self, mut frame: Frame, timeout: Timeout, context: &mut Context<'_>) -> Result<(), End> {
+        let (head, content) = (frame.head, std::mem::take(&mut frame.body.content));
         match inbound::request(head, &frame.body, timeout, self.link.limits()) {
             Ok(Request::Call { service, method, context: carried, credit, xid }) => {
+                let called = Called { head, credit };
                 if credit > 0 {
                     self.link.with_streams_out(|streams| streams.asked(head.request_id, credit));
                 }
-                match self.services.resolve(&service, &method) {
+                match self.services.resolve(service, method) {
                     Ok((service, method)) => {
-                        let (body, session) = (frame.body.content, self.link.session().clone());
-                        let incoming =
-                            Incoming { service, method, encoding: Encoding::MessagePack, body, context: carried, xid, session };
-                        self.start(head, incoming, context);
+                        let (encoding, session) = (Encoding::MessagePack, self.link.session().clone());
+                        let incoming = Incoming { service, method, encoding, body: content, context: carried, xid, session };
+                        self.start(called, incoming, context);
                     }
-                    Err(error) => self.finish(head, Answer::Failed(error)),
+                    Err(error) => self.finish(called, Answer::Failed(error)),
                 }
             }
-            Ok(Request::Item(id)) => return self.item(id, Some(Ok(frame.body.content))),
-            Ok(Request::End(id)) if frame.body.content.is_empty() => return self.item(id, None),
-            Ok(Request::End(id)) => return self.item(id, Some(Err(inbound::read_failure(&frame.body.content)))),
+            Ok(Request::Item(id)) => return self.item(id, Some(Ok(content))),
+            Ok(Request::End(id)) if content.is_empty() => return self.item(id, None),
+            Ok(Request::End(id)) => return self.item(id, Some(Err(inbound::read_failure(&content)))),
             Ok(Request::Credit(id, credit)) => self.link.with_streams_out(|streams| streams.give(id, credit)),
             Ok(Request::Cancel(id)) => self.link.with_streams_out(|streams| streams.cancel(id)),
             Ok(Request::GoAway) => self.link.going_away(),
-            Err(error) => self.finish(head, Answer::Failed(error)),
+            Err(error) => self.finish(Called { head, credit: 0 }, Answer::Failed(error)),
         }
         Ok(())
     }
 
     /// Polls a new call once here; most are answered without ever being queued.
-    fn start(&mut self, head: Head, incoming: Incoming, context: &mut Context<'_>) {
+    fn start(&mut self, called: Called, incoming: Incoming, context: &mut Context<'_>) {
         let mut call = self.services.serve(incoming);
         match call.as_mut().poll(context) {
-            Poll::Ready(answer) => self.finish(head, answer),
-            Poll::Pending => self.calls.push(Box::pin(async move { (head, call.await) })),
+            Poll::Ready(answer) => self.finish(called, answer),
+            Poll::Pending => self.calls.push(Box::pin(async move { (called, call.await) })),
         }
     }
 
-    fn finish(&mut self, head: Head, answer: Answer) {
-        self.link.answer(head, answer);
-        self.link.with_streams_out(|streams| streams.answered(head.request_id));
+    fn finish(&mut self, called: Called, answer: Answer) {
+        self.link.answer(called.head, answer);
+        if called.credit > 0 {
+            self.link.with_streams_out(|streams| streams.answered(called.head.request_id));
+        }
     }
 
     fn item(&mut self, id: i32, item: Option<Result<bytes::Bytes, Error>>) -> Result<(), End> {
@@ -238,8 +277,8 @@ impl<C: Io> Driver<C> {
 
     fn run_calls(&mut self, context: &mut Context<'_>) -> bool {
         let mut progress = false;
-        while let Poll::Ready(Some((head, answer))) = self.calls.poll_next_unpin(context) {
-            self.finish(head, answer);
+        while let Poll::Ready(Some((called, answer))) = self.calls.poll_next_unpin(context) {
+            self.finish(called, answer);
             progress = true;
         }
         progress
@@ -258,20 +297,19 @@ impl<C: Io> Driver<C> {
         progress
     }
 
+    /// The timer is moved only when it fires, or when a sooner deadline came: the first deadline changes with nearly every answer.
     fn watch_deadlines(&mut self, context: &mut Context<'_>) {
-        while let Some(next) = self.link.expire(Instant::now()) {
-            let timer = match &mut self.deadline {
-                Some(timer) => {
-                    if timer.deadline() != next {
-                        timer.as_mut().reset(next);
-                    }
-                    timer
-                }
-                empty => empty.insert(Box::pin(sleep_until(next))),
-            };
-            if timer.as_mut().poll(context).is_pending() {
+        let Some(next) = self.link.next_deadline() else { return };
+        let timer = self.deadline.get_or_insert_with(|| Box::pin(sleep_until(next)));
+        if next < timer.deadline() {
+            timer.as_mut().reset(next);
+        }
+        while timer.as_mut().poll(context).is_ready() {
+            let Some(next) = self.link.expire(Instant::now()) else {
+                self.deadline = None;
                 return;
-            }
+            };
+            timer.as_mut().reset(next);
         }
     }
 

@@ -15,8 +15,8 @@ use crate::rpc::stream::{MAX_CREDIT, SERVICE as STREAM_SERVICE};
 pub(super) const LINK_SERVICE: &str = "settee.Link";
 
 /// What a request frame asks for.
-pub(super) enum Request {
-    Call { service: String, method: String, context: Context, credit: usize, xid: Option<Xid> },
+pub(super) enum Request<'a> {
+    Call { service: &'a str, method: &'a str, context: Context, credit: usize, xid: Option<Xid> },
     Item(i32),
     End(i32),
     Credit(i32, usize),
@@ -25,7 +25,7 @@ pub(super) enum Request {
 }
 
 /// Reads the headers of a request.
-pub(super) fn request(head: Head, body: &Body, timeout: Timeout, limits: &Limits) -> Result<Request, Error> {
+pub(super) fn request<'a>(head: Head, body: &'a Body, timeout: Timeout, limits: &Limits) -> Result<Request<'a>, Error> {
     if head.codec != Codec::MESSAGE_PACK {
         let message = format!("read a call: codec {} is not served here, settee peers use MessagePack", head.codec.0);
         return Err(Error::new(ErrorKind::Unsupported, codes::BAD_REQUEST, message));
@@ -53,17 +53,11 @@ pub(super) fn request(head: Head, body: &Body, timeout: Timeout, limits: &Limits
     match (service, stream) {
         (STREAM_SERVICE, Some(id)) => stream_request(method, id, credit),
         (LINK_SERVICE, _) => Ok(Request::GoAway),
-        _ => Ok(Request::Call {
-            service: service.to_owned(),
-            method: method.to_owned(),
-            context: context.finish(timeout.duration()),
-            credit,
-            xid,
-        }),
+        _ => Ok(Request::Call { service, method, context: context.finish(timeout.duration()), credit, xid }),
     }
 }
 
-fn stream_request(action: &str, id: i32, credit: usize) -> Result<Request, Error> {
+fn stream_request<'a>(action: &str, id: i32, credit: usize) -> Result<Request<'a>, Error> {
     match action {
         "item" => Ok(Request::Item(id)),
         "end" => Ok(Request::End(id)),

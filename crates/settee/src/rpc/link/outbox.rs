@@ -1,5 +1,6 @@
 //! What callers share with the driver: bytes to write, calls that wait for an answer, streams that are being read.
 
+mod ended;
 mod send;
 
 pub(super) use send::failure;
@@ -7,6 +8,7 @@ pub(super) use send::failure;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Waker;
 
 use bytes::{Bytes, BytesMut};
@@ -19,6 +21,7 @@ use settee_core::{Context, Error, Instant};
 use settee_wire::bolt::{Codec, EncodeError, Encoder, Head, Kind, Limits, Timeout, Version};
 use tokio::sync::oneshot;
 
+use self::ended::Ended;
 use super::pump::StreamsOut;
 use super::queue::{Place, WriteQueue};
 use crate::rpc::header;
@@ -43,6 +46,10 @@ struct Shared {
     limits: Limits,
     encoder: Encoder,
     driver: AtomicWaker,
+    /// Whether new calls should take another connection: what every call asks, without the lock.
+    shut: AtomicBool,
+    /// Bytes of answers that the peer has not read, as the lock's last holder left them.
+    owed: AtomicUsize,
     outbox: Mutex<Outbox>,
 }
 
@@ -60,8 +67,7 @@ struct Outbox {
 
 /// A call that waits for its answer.
 struct Waiting {
-    name: String,
-    answer: oneshot::Sender<Result<Received, Error>>,
+    answer: oneshot::Sender<Ended>,
     place: Place,
     deadline: Option<Instant>,
     credit: usize,
@@ -101,8 +107,9 @@ impl Received {
 
 impl LinkHandle {
     pub(super) fn new(session: Session, limits: Limits) -> Self {
-        let encoder = Encoder::new(limits);
-        Self(Arc::new(Shared { session, limits, encoder, driver: AtomicWaker::new(), outbox: Mutex::default() }))
+        let (encoder, driver) = (Encoder::new(limits), AtomicWaker::new());
+        let (shut, owed, outbox) = (AtomicBool::new(false), AtomicUsize::new(0), Mutex::default());
+        Self(Arc::new(Shared { session, limits, encoder, driver, shut, owed, outbox }))
     }
 
     pub(super) fn session(&self) -> &Session {
@@ -119,8 +126,7 @@ impl LinkHandle {
 
     /// Whether new calls should take another connection.
     pub(crate) fn is_closed(&self) -> bool {
-        let outbox = self.0.outbox.lock();
-        outbox.closed || outbox.going_away
+        self.0.shut.load(Ordering::Acquire)
     }
 
     /// Whether somebody at this end waits for the peer.
@@ -141,12 +147,14 @@ impl LinkHandle {
     pub(crate) async fn call(&self, outgoing: Outgoing<'_>) -> Result<Received, Error> {
         let (answered, answer) = oneshot::channel();
         let Some(id) = self.enqueue(&outgoing, answered)? else { return Ok(Received::Value(Bytes::from_static(UNIT))) };
-        let _forget = ForgetOnDrop { link: self, id };
-        answer.await.unwrap_or_else(|_| Err(lost(&name(&outgoing)).unknown()))
+        let mut forget = ForgetOnDrop { link: Some(self), id };
+        let ended = answer.await.unwrap_or(Ended::Lost { unknown: true });
+        forget.link = None;
+        ended.result(&outgoing)
     }
 
     /// Queues the frame of a call. `None` for a oneway call, which nobody answers.
-    fn enqueue(&self, outgoing: &Outgoing<'_>, answer: oneshot::Sender<Result<Received, Error>>) -> Result<Option<i32>, Error> {
+    fn enqueue(&self, outgoing: &Outgoing<'_>, answer: oneshot::Sender<Ended>) -> Result<Option<i32>, Error> {
         let mut outbox = self.0.outbox.lock();
         if outbox.closed || outbox.going_away {
             return Err(lost(&name(outgoing)));
@@ -160,7 +168,7 @@ impl LinkHandle {
         if !outgoing.oneway {
             let deadline = outgoing.context.deadline;
             outbox.deadlines.extend(deadline.map(|deadline| (deadline, id)));
-            let waiting = Waiting { name: name(outgoing), answer, place, deadline, credit: outgoing.credit };
+            let waiting = Waiting { answer, place, deadline, credit: outgoing.credit };
             outbox.waiting.insert(id, waiting);
         }
         drop(outbox);
@@ -169,7 +177,8 @@ impl LinkHandle {
     }
 
     fn write_call(&self, out: &mut BytesMut, id: i32, outgoing: &Outgoing<'_>) -> Result<(), EncodeError> {
-        let timeout = outgoing.context.remaining().map_or(Timeout::NONE, Timeout::after);
+        let left = outgoing.context.remaining();
+        let timeout = left.map_or(Timeout::NONE, Timeout::after);
         let kind = if outgoing.oneway { Kind::Oneway { timeout } } else { Kind::Call { timeout } };
         let mut headers = self.0.encoder.begin(out, &head(id, kind), CLASS)?;
         headers.pair(header::SERVICE, outgoing.service)?;
@@ -181,7 +190,7 @@ impl LinkHandle {
             headers.pair(header::XID, &xid.to_string())?;
         }
         let mut written = Ok(());
-        header::write_context(outgoing.context, |key, value| {
+        header::write_context(outgoing.context, left, |key, value| {
             if written.is_ok() {
                 written = headers.pair(key, value);
             }
@@ -194,7 +203,10 @@ impl LinkHandle {
 
     /// The next bytes to write: from here on they may have reached the peer.
     pub(super) fn take_queued(&self) -> BytesMut {
-        self.0.outbox.lock().queue.take()
+        let mut outbox = self.0.outbox.lock();
+        let taken = outbox.queue.take();
+        self.0.owed.store(outbox.queue.owed(), Ordering::Relaxed);
+        taken
     }
 
     pub(super) fn queued_bytes(&self) -> usize {
@@ -203,7 +215,7 @@ impl LinkHandle {
 
     /// Bytes of answers that the peer has not read.
     pub(super) fn owed_bytes(&self) -> usize {
-        self.0.outbox.lock().queue.owed()
+        self.0.owed.load(Ordering::Relaxed)
     }
 
     /// Completes the call `id`. An answer to nobody is late: its call timed out or was dropped.
@@ -223,7 +235,7 @@ impl LinkHandle {
             }
         });
         drop(outbox);
-        let _caller_may_be_gone = waiting.answer.send(received);
+        let _caller_may_be_gone = waiting.answer.send(Ended::Answered(received));
     }
 
     /// A stream that nobody reads would stay open at its sender for as long as the connection lives.
@@ -261,17 +273,20 @@ impl LinkHandle {
             let never_left = waiting.as_ref().is_some_and(|waiting| outbox.queue.make_void(waiting.place));
             drop(outbox);
             if let Some(waiting) = waiting {
-                let message = format!("call {}: no answer before the deadline", waiting.name);
-                let error = Error::new(ErrorKind::DeadlineExceeded, codes::DEADLINE, message);
-                let error = if never_left { error } else { error.unknown() };
-                let _caller_may_be_gone = waiting.answer.send(Err(error));
+                let _caller_may_be_gone = waiting.answer.send(Ended::Late { unknown: !never_left });
             }
         }
+    }
+
+    /// The deadline that comes first.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.0.outbox.lock().deadlines.first().map(|(deadline, _)| *deadline)
     }
 
     /// The peer will take no new calls on this connection.
     pub(super) fn going_away(&self) {
         self.0.outbox.lock().going_away = true;
+        self.0.shut.store(true, Ordering::Release);
     }
 
     /// Whether everything that waited has failed already.
@@ -305,6 +320,7 @@ impl LinkHandle {
     pub(super) fn fail_all(&self) {
         let mut outbox = self.0.outbox.lock();
         outbox.closed = true;
+        self.0.shut.store(true, Ordering::Release);
         outbox.deadlines.clear();
         // The driver may still be writing: what is called "not done" below must be out of its reach in the same moment.
         outbox.queue.abandon();
@@ -314,10 +330,8 @@ impl LinkHandle {
         let unread = outbox.streams_out.stop();
         drop(outbox);
         drop(unread);
-        for (handed, waiting) in waiting {
-            let error = lost(&waiting.name);
-            let error = if handed { error.unknown() } else { error };
-            let _caller_may_be_gone = waiting.answer.send(Err(error));
+        for (unknown, waiting) in waiting {
+            let _caller_may_be_gone = waiting.answer.send(Ended::Lost { unknown });
         }
         for queue in streams.into_values() {
             let _reader_may_be_gone = queue.try_send(Err(stream::broken()));
@@ -365,14 +379,18 @@ impl Outbox {
     }
 }
 
+/// Forgets a call whose caller left before it ended.
 struct ForgetOnDrop<'a> {
-    link: &'a LinkHandle,
+    /// `None`: it has ended.
+    link: Option<&'a LinkHandle>,
     id: i32,
 }
 
 impl Drop for ForgetOnDrop<'_> {
     fn drop(&mut self) {
-        self.link.forget(self.id);
+        if let Some(link) = self.link {
+            link.forget(self.id);
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The frames that this end sends besides calls: answers, and the control of streams.
 
+use std::sync::atomic::Ordering;
+
 use bytes::{Bytes, BytesMut};
 use settee_core::Error;
 use settee_core::error::{ErrorKind, codes};
@@ -63,15 +65,14 @@ impl LinkHandle {
         self.queue(&head(frame_id, Kind::Oneway { timeout: Timeout::NONE }), &pairs, body)
     }
 
-    /// Queues a frame that the peer asked for.
+    /// Queues a frame that the peer asked for. Only the driver does so, and it writes before it waits: nobody has to wake it.
     pub(in crate::rpc::link) fn owe(&self, head: &Head, pairs: &[(&str, &str)], body: &[u8]) -> Result<(), EncodeError> {
         let mut outbox = self.0.outbox.lock();
         if !outbox.closed {
             let place = outbox.queue.append(|out| self.write_frame(out, head, pairs, body))?;
             outbox.queue.is_owed(place);
+            self.0.owed.store(outbox.queue.owed(), Ordering::Relaxed);
         }
-        drop(outbox);
-        self.0.driver.wake();
         Ok(())
     }
 
