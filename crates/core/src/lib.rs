@@ -17,6 +17,7 @@ pub mod error;
 pub mod flow;
 pub mod id;
 pub mod job;
+pub mod mask;
 pub mod mq;
 pub mod port;
 pub mod registry;

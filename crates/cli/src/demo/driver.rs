@@ -10,6 +10,7 @@ use hdrhistogram::Histogram;
 use settee::trace::TraceContext;
 use settee::{Context, ErrorKind, Fault};
 use settee_core::id::Xid;
+use settee_core::mask;
 use settee_payments::api::{Payment, PaymentClient, Transfer};
 use tokio::time::Instant;
 
@@ -17,7 +18,6 @@ use super::chaos::Chaos;
 use super::clients::Clients;
 use super::file::{REPEATED, TransferFile};
 use super::ledgers::answered;
-use super::mask::mask;
 use super::order::{Ended, OrderKeeper};
 use super::progress::Progress;
 use super::repeat::repeat;
@@ -134,7 +134,7 @@ impl Driver<'_> {
             Ok(receipt) => Answer::Accepted(receipt.xid.parse().ok()),
             Err(Fault::Refused(refusal)) => Answer::Refused(settee::Refusal::code(&refusal).into()),
             Err(Fault::Failed(error)) => {
-                let (debtor, creditor) = (mask(&order.debtor), mask(&order.creditor));
+                let (debtor, creditor) = (mask::account(&order.debtor), mask::account(&order.creditor));
                 tracing::error!(%error, transfer = order.id, debtor, creditor, "a transfer has no answer");
                 Answer::Unknown
             }

@@ -17,7 +17,6 @@ mod folder;
 pub mod input;
 mod keeper;
 mod ledgers;
-mod mask;
 mod order;
 mod process;
 mod progress;
