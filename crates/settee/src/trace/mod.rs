@@ -6,8 +6,10 @@ pub mod control;
 mod exporter;
 mod filter;
 mod tracer;
+mod tree;
 
 pub use exporter::export;
 pub use filter::ServerSpans;
 pub use settee_core::trace::{SpanId, SpanKind, SpanOutcome, SpanRecord, TraceContext, TraceId};
 pub use tracer::{FinishedSpans, OpenSpan, Tracer};
+pub use tree::in_order;
