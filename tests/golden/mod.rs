@@ -1,6 +1,8 @@
-//! What others read word by word: the README, the book, answers to wrong usages, the JSON endpoint and the pages of a process.
+//! What others read word by word: the README, the book, answers to wrong usages, the JSON endpoint, the pages of a process
+//! and the console.
 
 mod book;
+mod console;
 mod json_endpoint;
 mod process_pages;
 mod readme;

@@ -35,6 +35,14 @@ pub async fn get(at: SocketAddr, path: &str) -> Page {
     ask(at, format!("GET {path} HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\n\r\n")).await
 }
 
+/// `GET path` of a browser that believes to be at `host`.
+///
+/// # Panics
+/// When there is no answer.
+pub async fn browse(at: SocketAddr, host: &str, path: &str) -> Page {
+    ask(at, format!("GET {path} HTTP/1.1\r\nhost: {host}\r\naccept: text/html\r\nconnection: close\r\n\r\n")).await
+}
+
 /// `POST path` with a JSON body.
 ///
 /// # Panics

@@ -24,7 +24,7 @@ mod terminal;
 
 pub use child::Child;
 pub use home::House;
-pub use http::{Page, get, post};
+pub use http::{Page, browse, get, post};
 pub use process::{Ended, Launch, Process, Starting};
 pub use program::Program;
 pub use reader::{Reader, checkout, in_crate, source, target};

@@ -1,9 +1,11 @@
-//! Who remembers: shards and their owner, and on top of them the registry, flow rules, traces, topics, transactions and jobs.
+//! Who remembers: shards and their owner, and on top of them the registry, flow rules, traces, topics, transactions and jobs; and
+//! the console, on which people see them.
 //!
 //! A library: the binary is `settee-cli`, and a service that wants everything in one process adds this crate.
 
 #![forbid(unsafe_code)]
 
+pub mod console;
 pub mod flow;
 mod folder;
 pub mod job;

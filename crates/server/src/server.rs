@@ -21,6 +21,7 @@ use settee_core::shutdown::{ShutdownTrigger, pair};
 use settee_core::{Error, env};
 use settee_engines::embedded::{EmbeddedKv, EmbeddedLog, FileDisk, Folder, LogOptions};
 
+use crate::console::{Console, Sources};
 use crate::flow::FlowRules;
 use crate::job::Jobs;
 use crate::mq::Broker;
@@ -129,7 +130,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Takes over everything that the engines hold, and serves; ready when it returns.
+    /// Takes over everything that the engines hold, and serves; ready when it returns. `pages` are shown before the console's.
     ///
     /// # Errors
     /// What the engines report, and `APP0003` when the address cannot be listened on; nothing is served then.
@@ -149,6 +150,8 @@ impl Server {
         let jobs = Jobs::start(crate::job::Config::default(), shards.clone(), kv.clone(), channels, stopping).await?;
         let flow = FlowRules::load(&*kv, shards.clone()).await?;
 
+        let sources = Sources::in_process(registry.clone(), coordinator.clone(), broker.clone(), jobs.clone(), traces.clone());
+        let console = Arc::new(Console::new(sources, options.listen.ip(), pages));
         let metrics = Arc::new(Metrics::new());
         let parts: [(Part, Arc<dyn Service>); 6] = [
             (Part::Registry, Arc::new(RegistryControlServer::new(registry.clone()))),
@@ -163,7 +166,7 @@ impl Server {
         services.filter(Arc::new(ServerSpans::new(tracer)));
         services.filter(Arc::new(settee::app::CountCalls::new(metrics.clone())));
         let ready = Arc::new(AtomicBool::new(false));
-        let pages = ProcessPages::new(NAME, services.names().collect(), ready.clone(), metrics, pages);
+        let pages = ProcessPages::new(NAME, services.names().collect(), ready.clone(), metrics, console);
         let config = ServerConfig { drain: options.drain, ..ServerConfig::default() };
         let listening = Listening::start(options.listen, Arc::new(services), Arc::new(pages), config).await?;
         registry.opened();
