@@ -12,8 +12,9 @@ use settee::mq::{OutboxRow, OutboxSource, Outgoing, ProducerRef};
 use settee::rpc::Encoding;
 use settee_core::error::{ErrorKind, codes};
 use settee_core::mq::record::TRACE_HEADER;
+use settee_core::planted::Bug;
 use settee_core::{Context, Error, Timestamp, env};
-use sqlx::{FromRow, Row, Sqlite, query, query_as, query_scalar};
+use sqlx::{FromRow, Row, Sqlite, query, query_as, query_scalar, raw_sql};
 
 use crate::database::Database;
 use crate::failure::of_statement;
@@ -87,6 +88,12 @@ impl Tx<Sqlite> {
             .execute(&mut *self)
             .await
             .map_err(|error| self.failed(doing(&message.id), error))?;
+        if Bug::CommitsOutboxAlone.is_planted() {
+            raw_sql("COMMIT; BEGIN IMMEDIATE")
+                .execute(&mut *self)
+                .await
+                .map_err(|error| self.failed(doing(&message.id), error))?;
+        }
         self.published = true;
         Ok(())
     }

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::planted::Bug;
 use crate::time::Instant;
 
 /// Buckets of the window: failures age out a tenth of the window at a time.
@@ -123,7 +124,7 @@ impl Breaker {
     /// # Errors
     /// How long to wait until one could pass.
     pub fn admit(&mut self, now: Instant) -> Result<Admission, Duration> {
-        if matches!(&self.state, State::Open { until } if *until <= now) {
+        if matches!(&self.state, State::Open { until } if *until <= now && !Bug::BreakerNeverProbes.is_planted()) {
             self.enter(State::HalfOpen { probes: Vec::new(), succeeded: 0 });
         }
         if self.a_probe_was_lost(now) {
@@ -135,7 +136,8 @@ impl Breaker {
             State::Open { until } => Err(*until - now),
             State::HalfOpen { probes, .. } => {
                 let lease = now + Duration::from_millis(self.options.probe_ms);
-                if probes.len() >= usize::try_from(self.options.probes.max(1)).unwrap_or(1) {
+                let is_full = probes.len() >= usize::try_from(self.options.probes.max(1)).unwrap_or(1);
+                if is_full && !Bug::ProbesWithoutLimit.is_planted() {
                     let first = probes.iter().min().copied().unwrap_or(lease);
                     return Err(first.saturating_duration_since(now));
                 }

@@ -7,6 +7,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::planted::Bug;
+
 /// A rate, shared by all callers.
 #[derive(Debug)]
 pub struct Rate {
@@ -34,7 +36,8 @@ impl Rate {
         let mut arrival = self.arrival_ns.load(Ordering::Relaxed);
         loop {
             let next = arrival.max(now_ns).saturating_add(self.interval_ns);
-            let latest = now_ns.saturating_add(self.tolerance_ns);
+            let more = if Bug::AdmitsOverRate.is_planted() { self.interval_ns } else { 0 };
+            let latest = now_ns.saturating_add(self.tolerance_ns + more);
             if next > latest {
                 return Err(Duration::from_nanos(next - latest));
             }

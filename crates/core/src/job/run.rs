@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use super::millis;
 use crate::error::Certainty;
 use crate::id::FencingToken;
+use crate::planted::Bug;
 use crate::time::Timestamp;
 
 /// Before a run is offered to its worker again.
@@ -114,7 +115,7 @@ pub struct Run {
 }
 
 fn in_doubt() -> bool {
-    true
+    !Bug::ForgetsDoubt.is_planted()
 }
 
 /// How far a run is.
@@ -279,7 +280,7 @@ impl Run {
     }
 
     fn may_retry(&self, certainty: Certainty) -> bool {
-        let harmless = self.policy.idempotent || certainty == Certainty::NotDone;
+        let harmless = self.policy.idempotent || certainty == Certainty::NotDone || Bug::RepeatsRuns.is_planted();
         harmless && self.attempt < self.policy.retry.attempts
     }
 

@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 
 use crate::id::Offset;
+use crate::planted::Bug;
 
 use super::record::ProducerMark;
 
@@ -71,6 +72,7 @@ impl Producers {
             return if mark.epoch < known.epoch { Verdict::Fenced } else { Verdict::New };
         }
         match known.stored.get(&mark.sequence) {
+            Some(_) if Bug::StoresRepeats.is_planted() => Verdict::New,
             Some(offset) => Verdict::Duplicate(*offset),
             None if known.forgotten.is_some_and(|forgotten| mark.sequence <= forgotten) => Verdict::Forgotten,
             None => Verdict::New,

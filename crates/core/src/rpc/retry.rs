@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::planted::Bug;
 use crate::time::Instant;
 
 /// Tries of one call at most, the first included.
@@ -24,7 +25,7 @@ pub fn may_retry(error: &Error, idempotent: bool) -> bool {
     use crate::error::ErrorKind::{Closed, Limited, NotOwner, Unavailable};
     match error.kind() {
         Limited => false,
-        Unavailable | NotOwner | Closed => error.is_retryable() || idempotent,
+        Unavailable | NotOwner | Closed => error.is_retryable() || idempotent || Bug::RetriesUnknown.is_planted(),
         _ => false,
     }
 }

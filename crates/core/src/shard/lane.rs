@@ -18,6 +18,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::id::ShardId;
+use crate::planted::Bug;
 use crate::port::{Commit, Compare, Write};
 
 /// Lanes of a server. Eight keep groups large and beats fast: see P1 for the figures with more.
@@ -224,6 +225,7 @@ impl Lane {
         match (std::mem::replace(&mut self.state, State::Lost), outcome) {
             (State::InFlight(group), GroupOutcome::Committed) => self.settle(&group),
             (State::InFlight(group), GroupOutcome::NotDone) => self.again(group),
+            (State::InFlight(group), GroupOutcome::Unknown) if Bug::ForgetsUnknownGroup.is_planted() => self.settle(&group),
             (State::InFlight(group), GroupOutcome::Unknown) => self.again(Group { doubt: true, ..group }),
             (State::InFlight(group), GroupOutcome::Conflict) if group.doubt => {
                 self.state = State::Checking(group);
@@ -275,8 +277,10 @@ impl Lane {
         }
         self.waiting_bytes -= bytes;
         let incarnation = Bytes::copy_from_slice(&self.stamp.incarnation.to_be_bytes());
-        commit.compares.push(Compare::Value(self.owner_key.clone(), incarnation));
-        commit.compares.push(Compare::Value(self.stamp_key.clone(), self.stamp.to_bytes()));
+        if !Bug::DropsIncarnation.is_planted() {
+            commit.compares.push(Compare::Value(self.owner_key.clone(), incarnation));
+            commit.compares.push(Compare::Value(self.stamp_key.clone(), self.stamp.to_bytes()));
+        }
         commit.writes.push(Write::Put(self.stamp_key.clone(), self.next_stamp().to_bytes()));
         Some(Group { commit, changes, doubt: false })
     }

@@ -13,6 +13,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::register::Decision;
+use crate::planted::Bug;
 
 /// What is asked of a participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +87,7 @@ impl Request {
             (Self::Cancel, None) => Action::AckEmpty,
             (Self::Cancel, Some(Row::Tried)) => Action::RunBusiness(Row::Cancelled),
             (Self::Cancel, Some(Row::Confirmed)) => Action::Violation,
+            (Self::Cancel, Some(Row::Cancelled)) if Bug::RepeatsCancels.is_planted() => Action::RunBusiness(Row::Cancelled),
             (Self::Cancel, Some(Row::Cancelled | Row::Suppressed)) => Action::AckDone,
         }
     }

@@ -6,6 +6,7 @@ use settee_core::Timestamp;
 use settee_core::job::misfire::{Plan, Turn};
 use settee_core::job::run::{Event, SkipCause};
 use settee_core::job::{Assignment, Run};
+use settee_core::planted::Bug;
 use settee_core::registry::InstanceList;
 
 use super::agenda::Item;
@@ -59,6 +60,7 @@ impl Memory {
             change = entry.insert(change, run, false);
         }
         for (due, (triggered, reference)) in dues {
+            let due = if Bug::RunsByNow.is_planted() { now } else { due };
             for slice in 0..of {
                 let run = Run::planned(entry.run_id(due, slice), of, entry.policy(), reference.clone());
                 let worker = choose(list, &run.id, of, 0);

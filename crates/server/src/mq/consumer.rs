@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use settee::mq::control::Delivery;
 use settee::rpc::UpdateSender;
+use settee_core::planted::Bug;
 
 /// Deliveries that one consumer may have unanswered at most: what its stream may hold in memory.
 pub(super) const MAX_CREDIT: u32 = 1_024;
@@ -35,7 +36,7 @@ impl Consumer {
         }
         let mut granted = 0;
         let grant = |unanswered: u32| {
-            granted = wanted.min(self.credit.saturating_sub(unanswered));
+            granted = wanted.min(if Bug::ExceedsCredit.is_planted() { wanted } else { self.credit.saturating_sub(unanswered) });
             Some(unanswered + granted)
         };
         let _always_some = self.unanswered.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grant);

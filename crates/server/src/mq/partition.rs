@@ -10,6 +10,7 @@ use settee_core::error::{Certainty, ErrorKind, codes};
 use settee_core::id::{FencingToken, Offset};
 use settee_core::mq::partition::{Effect, Event, Partition, Refusal, RequestId};
 use settee_core::mq::{Record, StoredMessage, Submission};
+use settee_core::planted::Bug;
 use settee_core::port::{Append, Log, ReadLimit, StoreError, StoreErrorKind};
 use settee_core::{Error, env};
 use tokio::sync::{Notify, oneshot, watch};
@@ -148,7 +149,8 @@ impl PartitionOwner {
         let Ok(batch) = records.iter().map(Record::encode).collect() else {
             return Event::Failed(Certainty::NotDone);
         };
-        let append = Append { stream: self.name.stream.clone(), batch, expected_tail: Some(expected_tail) };
+        let expected_tail = Some(expected_tail).filter(|_| !Bug::ForgetsExpectedTail.is_planted());
+        let append = Append { stream: self.name.stream.clone(), batch, expected_tail };
         match self.log.append(append).await {
             Ok(appended) => Event::Answered(appended),
             Err(error) => self.failed("append", &error),

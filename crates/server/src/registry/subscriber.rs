@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use settee::registry::control::ListUpdate;
 use settee::rpc::{UpdateSender, Updates, updates};
+use settee_core::planted::Bug;
 use settee_core::registry::InstanceList;
 use settee_core::{Error, Instant, env};
 
@@ -32,6 +33,10 @@ async fn push(mut subscription: Subscription, sender: UpdateSender<ListUpdate>) 
     loop {
         let newest = subscription.lists.borrow_and_update().clone();
         let version = newest.version;
+        if sent.is_none() && Bug::PushesEmptyList.is_planted() {
+            let empty = InstanceList { version, instances: Vec::new(), complete: true };
+            let _gone = sender.send(ListUpdate::Snapshot(empty)).await;
+        }
         if sender.send(update(sent.as_deref(), &newest)).await.is_err() {
             return;
         }

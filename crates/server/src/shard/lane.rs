@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use settee_core::error::{Certainty, ErrorKind, codes};
+use settee_core::planted::Bug;
 use settee_core::port::{Commit, Kv, Outcome, StoreError, StoreErrorKind};
 use settee_core::shard::{Change, GroupOutcome, Lane, Step};
 use settee_core::{Error, env};
@@ -63,6 +64,7 @@ async fn drive(kv: Arc<dyn Kv>, shared: Arc<Shared>, lose: Arc<watch::Sender<boo
     loop {
         step = match step {
             Step::Rest => rest(&shared).await,
+            Step::Send(commit) if Bug::SecondGroupInFlight.is_planted() => send_beside(&kv, &shared, commit),
             Step::Send(commit) => send(&*kv, &shared, commit).await,
             Step::SendAgain(commit) => {
                 tokio::time::sleep(AGAIN).await;
@@ -96,6 +98,17 @@ async fn send(kv: &dyn Kv, shared: &Shared, commit: Commit) -> Step {
         Err(_) => GroupOutcome::Unknown,
     };
     shared.lane.lock().ended(outcome)
+}
+
+/// What [`Bug::SecondGroupInFlight`] does: the lane goes on as if the group were durable.
+fn send_beside(kv: &Arc<dyn Kv>, shared: &Shared, commit: Commit) -> Step {
+    let kv = kv.clone();
+    env::spawn(async move {
+        while kv.commit(commit.clone()).await.is_err() {
+            tokio::time::sleep(AGAIN).await;
+        }
+    });
+    shared.lane.lock().ended(GroupOutcome::Committed)
 }
 
 async fn read_stamp(kv: &dyn Kv, shared: &Shared) -> Step {

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use settee_core::error::{ErrorKind, codes};
 use settee_core::id::{FencingToken, ShardId};
+use settee_core::planted::Bug;
 use settee_core::port::Kv;
 use settee_core::shard::{LANES, Position, lane_of};
 use settee_core::{Error, env};
@@ -109,6 +110,9 @@ impl Ticket {
     /// # Cancel safety
     /// The write goes on.
     pub async fn committed(mut self) -> Result<(), Error> {
+        if Bug::AnswersBeforeItsGroup.is_planted() {
+            return Ok(());
+        }
         let position = self.position;
         let reached = self.progress.wait_for(|progress| progress.lost || progress.committed >= position).await;
         match reached {

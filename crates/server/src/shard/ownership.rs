@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use settee_core::error::{ErrorKind, codes};
 use settee_core::id::{Epoch, FencingToken, Generation};
+use settee_core::planted::Bug;
 use settee_core::port::{Commit, Compare, Kv, Outcome, Write};
 use settee_core::shard::{LANES, Lane, LaneStamp};
 use settee_core::{Error, env};
@@ -62,7 +63,8 @@ pub(super) async fn take(kv: &dyn Kv) -> Result<Owner, Error> {
         None => (FencingToken { generation: FIRST_GENERATION, epoch: Epoch(1) }, Compare::Absent(EPOCH)),
         Some(stored) => {
             let last = record::decode::<StoredEpoch>(&stored.value)?.token;
-            (FencingToken { epoch: last.epoch.next(), ..last }, Compare::Revision(EPOCH, stored.revision))
+            let epoch = if Bug::ReusesEpoch.is_planted() { last.epoch } else { last.epoch.next() };
+            (FencingToken { epoch, ..last }, Compare::Revision(EPOCH, stored.revision))
         }
     };
     let owner = Owner { token, incarnation: env::random_u128() };

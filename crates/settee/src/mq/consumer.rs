@@ -14,6 +14,7 @@ use futures::future::{BoxFuture, OptionFuture};
 use futures::stream::FuturesUnordered;
 use settee_core::error::{ErrorKind, codes};
 use settee_core::mq::record::TRACE_HEADER;
+use settee_core::planted::Bug;
 use settee_core::shutdown::{Shutdown, ShutdownTrigger};
 use settee_core::trace::{SpanKind, SpanOutcome};
 use settee_core::{Context, Error, env};
@@ -138,7 +139,14 @@ impl<H: MessageHandler> Worker<H> {
             let Consume { topic, group, .. } = consume;
             let answer = AckRef { topic: topic.clone(), group, place: delivery.place, token: delivery.token };
             // A task of its own, so that a handler that panics is a failed delivery and not a dead consumer.
-            let outcome = match env::spawn(handle(handler, messages, topic, delivery)).await {
+            let handled = env::spawn(handle(handler, messages, topic, delivery));
+            if Bug::LeaksTasks.is_planted() {
+                env::spawn(std::future::pending::<()>());
+            }
+            if Bug::AcknowledgesFirst.is_planted() {
+                return Finished::Done(answer);
+            }
+            let outcome = match handled.await {
                 Ok(outcome) => outcome,
                 Err(_) => Err(Error::new(ErrorKind::Internal, codes::PANICKED, "handle message: the handler panicked")),
             };

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use settee_core::error::codes;
+use settee_core::planted::Bug;
 use settee_core::shutdown::Shutdown;
 use settee_core::{Error, Timestamp};
 
@@ -187,8 +188,11 @@ impl<S: OutboxSource> Relay<S> {
         }
         let messages = sendable.iter().map(|row| outgoing(row)).collect();
         let publish = Publish { topic: topic.to_owned(), producer, messages };
-        self.messages.publish(&publish, PATIENCE).await?;
         let sent: Vec<i64> = sendable.iter().map(|row| row.row).collect();
+        if Bug::ForgetsBeforePublishing.is_planted() {
+            self.source.mark_sent(&sent).await?;
+        }
+        self.messages.publish(&publish, PATIENCE).await?;
         self.source.mark_sent(&sent).await
     }
 

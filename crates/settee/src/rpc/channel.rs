@@ -19,6 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use settee_core::error::{ErrorKind, codes};
 use settee_core::id::Xid;
+use settee_core::planted::Bug;
 use settee_core::registry::{Instance, InstanceList};
 use settee_core::rpc::balance::{Balancer, PowerOfTwoChoices};
 use settee_core::rpc::retry::{MAX_ATTEMPTS, RetryBudget, backoff, may_retry};
@@ -210,6 +211,13 @@ impl Channel {
     }
 }
 
+impl Inner {
+    /// Whether a call may be tried once more after `attempt` tries; takes it from the budget.
+    fn has_try_left(&self, attempt: u32) -> bool {
+        Bug::RetriesWithoutEnd.is_planted() || (attempt < MAX_ATTEMPTS && self.budget.lock().withdraw(Instant::now()))
+    }
+}
+
 /// One call with all its tries.
 struct Call<'a> {
     method: &'a MethodDescriptor,
@@ -228,11 +236,15 @@ impl Call<'_> {
                 Err(error) => error,
             };
             may_have_happened |= error.certainty() != Certainty::NotDone;
-            let allowed = attempt < MAX_ATTEMPTS && may_retry(&error, self.method.idempotent) && !self.context.is_expired();
-            if !allowed || !channel.budget.lock().withdraw(Instant::now()) {
+            let allowed = may_retry(&error, self.method.idempotent) && !self.context.is_expired();
+            if !allowed || !channel.has_try_left(attempt) {
                 // A last try that certainly did not happen says nothing about the tries before it.
                 let not_done = error.certainty() == Certainty::NotDone;
-                return Err(if may_have_happened && not_done { error.unknown() } else { error });
+                return Err(match may_have_happened {
+                    true if Bug::CallsUnknownFailed.is_planted() => error.with_certainty(Certainty::NotDone),
+                    true if not_done => error.unknown(),
+                    _ => error,
+                });
             }
             tokio::time::sleep(backoff(attempt + 1, env::random_below)).await;
             now = Instant::now();

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use settee_core::Context;
 use settee_core::context::Criticality;
+use settee_core::planted::Bug;
 use settee_core::trace::TraceContext;
+use settee_core::{Context, Timestamp, env};
 
 pub(crate) const SERVICE: &str = "service";
 pub(crate) const METHOD: &str = "method";
@@ -33,7 +34,7 @@ pub fn write_context(context: &Context, left: Option<Duration>, mut put: impl Fn
     if !context.caller.is_empty() {
         put(CALLER, &context.caller);
     }
-    if let Some(left) = left {
+    if let Some(left) = left.map(|left| left + wall_clock_if_planted()) {
         put(DEADLINE, itoa::Buffer::new().format(left.as_millis()));
     }
     if context.criticality != Criticality::Normal {
@@ -63,7 +64,10 @@ impl ContextReader {
     pub fn header(&mut self, key: &str, value: &str) {
         match key {
             TRACE => self.trace = value.parse().ok(),
-            DEADLINE => self.deadline = value.parse().ok().map(Duration::from_millis),
+            DEADLINE => {
+                let left = value.parse().ok().map(Duration::from_millis);
+                self.deadline = left.map(|left| left.saturating_sub(wall_clock_if_planted()));
+            }
             CALLER => self.caller = Some(value.into()),
             CRITICALITY => self.criticality = criticality_of(value),
             _ => self.baggage(key, value),
@@ -92,6 +96,11 @@ impl ContextReader {
             None => context,
         }
     }
+}
+
+/// The time that [`Bug::WallClockDeadline`] counts deadlines from; nothing without it.
+fn wall_clock_if_planted() -> Duration {
+    if Bug::WallClockDeadline.is_planted() { env::wall_clock().since(Timestamp::EPOCH) } else { Duration::ZERO }
 }
 
 fn criticality_name(criticality: Criticality) -> &'static str {

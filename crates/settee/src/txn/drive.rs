@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use settee_core::error::{ErrorKind, codes};
+use settee_core::planted::Bug;
 use settee_core::txn::fence::{Action, Request, Row};
 use settee_core::txn::{Decision, Done};
 use settee_core::{Certainty, Error, Instant, env};
@@ -60,11 +61,15 @@ where
     let claim = FenceClaim { key, service, request: Request::Try, deadline };
     let mut tx = store.begin().await.map_err(undone)?;
     let row = tx.fence(&claim).await.map_err(undone)?;
-    match Request::Try.on(row.before) {
+    match Request::Try.on(row.before.filter(|_| !Bug::RepeatsTries.is_planted())) {
         Action::RunBusiness(next) => try_now::<P>(handler, tx, Fenced { key: claim.key, next, ends_at }, &attempt.order).await,
         Action::ReturnSaved => {
             roll_back(tx).await;
-            Ok(read_saved::<P>(&row.saved)?.attempted)
+            let mut attempted = read_saved::<P>(&row.saved)?.attempted;
+            if Bug::ForgetsJoins.is_planted() {
+                attempted.joins.clear();
+            }
+            Ok(attempted)
         }
         _suppressed => {
             roll_back(tx).await;
@@ -126,6 +131,10 @@ where
             let saved = read_saved::<P>(&row.saved)?;
             finish_now::<P>(handler, tx, &claim, next, saved).await?;
             Done::Real
+        }
+        Action::AckEmpty if Bug::ForgetsEmptyCancels.is_planted() => {
+            roll_back(tx).await;
+            Done::Empty
         }
         Action::AckEmpty => {
             tx.commit().await.map_err(all_there_is)?;

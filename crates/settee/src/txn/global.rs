@@ -12,6 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use settee_core::error::{Code, ErrorKind, codes};
 use settee_core::id::{BranchId, Xid};
+use settee_core::planted::Bug;
 use settee_core::txn::{Cause, Decision, MAX_TIMEOUT};
 use settee_core::{Certainty, Context, Error, Instant, env};
 use tokio::sync::OnceCell;
@@ -219,7 +220,7 @@ impl Settling {
                 Ok(decided) => return Ok(decided),
                 Err(error) => error,
             };
-            may_have_arrived |= error.certainty() != Certainty::NotDone;
+            may_have_arrived |= error.certainty() != Certainty::NotDone && !Bug::CommitCallsUnknownFailed.is_planted();
             if is_final(&error) || Context::current().is_expired() || Instant::now() + DECIDE_AGAIN >= self.give_up_at {
                 let certainty = if may_have_arrived { Certainty::Unknown } else { Certainty::NotDone };
                 return Err(error.with_certainty(certainty));

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use settee_core::env;
+use settee_core::planted::Bug;
 use settee_core::port::{StoreError, StoreErrorKind};
 use tokio::sync::Notify;
 
@@ -161,7 +162,10 @@ impl Committer {
     }
 
     async fn group(&mut self, requests: Vec<Request>) {
-        let Plan { entries, answers } = plan(&self.shared.state.lock().index, requests);
+        let Plan { entries, mut answers } = plan(&self.shared.state.lock().index, requests);
+        if Bug::AcknowledgesBeforeSync.is_planted() {
+            answers.drain(..).for_each(|answer| answer.give(None));
+        }
         let done = match entries.is_empty() {
             true => self.usable(),
             false => self.commit(entries).await,

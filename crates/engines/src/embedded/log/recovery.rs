@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use settee_core::env;
+use settee_core::planted::Bug;
 use settee_core::port::{DiskFile, StoreError, StoreErrorKind};
 use settee_core::time::Instant;
 
@@ -191,7 +192,8 @@ fn group_at(segment: &SegmentHeader, window: &mut Window<'_>, position: u64) -> 
         return Ok(None);
     }
     let group = window.get(position, GROUP_HEADER + header.body)?;
-    Ok(group.filter(|group| is_whole(group, &header)).map(|group| (header, group)))
+    let is_good = |group: &Bytes| is_whole(group, &header) || Bug::TrustsTornTail.is_planted();
+    Ok(group.filter(is_good).map(|group| (header, group)))
 }
 
 fn damaged(segment: u64, position: u64, reason: &str) -> StoreError {
