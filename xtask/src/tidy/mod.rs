@@ -8,6 +8,7 @@ mod tree;
 mod arrows;
 mod documents;
 mod error_codes;
+mod faults;
 mod files;
 mod forbid;
 mod manifests;
@@ -34,6 +35,7 @@ const RULES: &[Rule] = &[
     arrows::check,
     manifests::check,
     forbid::check,
+    faults::check,
     files::check,
     error_codes::check,
     readme::check,
