@@ -8,6 +8,7 @@
 pub mod console;
 pub mod flow;
 mod folder;
+mod gauge;
 pub mod job;
 pub mod mq;
 pub mod record;
@@ -17,4 +18,5 @@ pub mod shard;
 pub mod trace;
 pub mod txn;
 
+pub use gauge::Gauge;
 pub use server::{Engines, Part, Server, ServerOptions};

@@ -15,7 +15,7 @@ use settee::rpc::{Channels, HttpPages, Listening, ServerConfig, Service, Service
 use settee::trace::control::{TraceControlClient, TraceControlServer};
 use settee::trace::{ServerSpans, Tracer, export};
 use settee::txn::TransactionControlServer;
-use settee_core::id::ShardId;
+use settee_core::id::{FencingToken, ShardId};
 use settee_core::port::{Disk, Kv, Log};
 use settee_core::shutdown::{ShutdownTrigger, pair};
 use settee_core::{Error, env};
@@ -23,6 +23,7 @@ use settee_engines::embedded::{EmbeddedKv, EmbeddedLog, FileDisk, Folder, LogOpt
 
 use crate::console::{Console, Sources};
 use crate::flow::FlowRules;
+use crate::gauge::Gauge;
 use crate::job::Jobs;
 use crate::mq::Broker;
 use crate::registry::{Registry, RegistryConfig};
@@ -124,6 +125,9 @@ pub enum Part {
 pub struct Server {
     listening: Listening,
     shards: Shards,
+    coordinator: Coordinator,
+    broker: Broker,
+    jobs: Jobs,
     ready: Arc<AtomicBool>,
     stop: ShutdownTrigger,
     _folder: Option<Folder>,
@@ -155,9 +159,9 @@ impl Server {
         let metrics = Arc::new(Metrics::new());
         let parts: [(Part, Arc<dyn Service>); 6] = [
             (Part::Registry, Arc::new(RegistryControlServer::new(registry.clone()))),
-            (Part::Transactions, Arc::new(TransactionControlServer::new(coordinator))),
-            (Part::Messages, Arc::new(MessageControlServer::new(broker))),
-            (Part::Jobs, Arc::new(JobControlServer::new(jobs))),
+            (Part::Transactions, Arc::new(TransactionControlServer::new(coordinator.clone()))),
+            (Part::Messages, Arc::new(MessageControlServer::new(broker.clone()))),
+            (Part::Jobs, Arc::new(JobControlServer::new(jobs.clone()))),
             (Part::Flow, Arc::new(FlowControlServer::new(flow))),
             (Part::Traces, Arc::new(TraceControlServer::new(traces))),
         ];
@@ -172,13 +176,26 @@ impl Server {
         registry.opened();
         ready.store(true, Ordering::Release);
         tracing::info!(address = %listening.address(), "ready");
-        Ok(Self { listening, shards, ready, stop, _folder: folder })
+        Ok(Self { listening, shards, coordinator, broker, jobs, ready, stop, _folder: folder })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.listening.address()
+    }
+
+    /// What it holds of the things that can grow, each beside its bound.
+    #[must_use]
+    pub fn gauges(&self) -> Vec<Gauge> {
+        let Self { shards, coordinator, broker, jobs, .. } = self;
+        [shards.gauge(), jobs.gauge()].into_iter().chain(coordinator.gauges()).chain(broker.gauges()).collect()
+    }
+
+    /// The ownership under which it serves.
+    #[must_use]
+    pub fn token(&self) -> FencingToken {
+        self.shards.token(ShardId(0))
     }
 
     /// Waits until this server may answer nothing more: the store stopped, or another server took the shards.

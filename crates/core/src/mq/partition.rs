@@ -115,6 +115,12 @@ impl Partition {
         matches!(self.stage, Stage::Parked)
     }
 
+    /// How many messages wait for their append.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Takes note of `event`; what must follow, in order. An event that does not fit the stage has no effect.
     pub fn apply(&mut self, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();

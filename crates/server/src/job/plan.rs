@@ -19,10 +19,10 @@ use crate::shard::Change;
 
 /// Slices of a job that may be planned and not yet offered: a change of the job cancels them in one write. One run always
 /// fits.
-const MAX_UNTOUCHED: usize = MAX_SLICES as usize;
+pub(super) const MAX_UNTOUCHED: usize = MAX_SLICES as usize;
 
 /// Runs of a job that may be open at once, whatever its overlap policy says.
-const MAX_OPEN: usize = 1_000;
+pub(super) const MAX_OPEN: usize = 1_000;
 
 /// A due time to plan: whether somebody asked for it, and with which reference.
 type Dues = BTreeMap<Timestamp, (bool, Option<String>)>;

@@ -11,13 +11,19 @@ use settee_core::shutdown::Shutdown;
 use settee_core::{Error, Instant, Timestamp, env};
 use tokio::sync::Notify;
 
+use super::entry::HISTORY;
 use super::load::load;
 use super::memory::{Memory, Sending};
 use super::offer::dispatch;
+use super::plan::{MAX_OPEN, MAX_UNTOUCHED};
+use crate::gauge::Gauge;
 use crate::shard::{Shards, spawn_owned};
 
 /// How often the wall clock is looked at, however far the next due time is: a clock that jumps makes a run late by this at most.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(1);
+
+/// Runs of a job in memory at most: those that have ended, are open, and are planned.
+const MAX_KEPT: usize = HISTORY + MAX_OPEN + MAX_UNTOUCHED;
 
 /// Items done under one lock before others get it.
 const MAX_TURN: usize = 1_000;
@@ -71,6 +77,12 @@ impl Jobs {
             let _stopped = shutdown.or(timer.keep_time()).await;
         });
         Ok(jobs)
+    }
+
+    /// What it holds.
+    pub(crate) fn gauge(&self) -> Gauge {
+        let memory = self.memory();
+        Gauge::fullest("runs of a job kept", memory.jobs.values().map(|entry| (entry.runs.len(), MAX_KEPT)))
     }
 
     pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {

@@ -12,6 +12,7 @@ use settee_core::Error;
 use settee_core::error::{ErrorKind, codes};
 use settee_core::id::Offset;
 use settee_core::mq::group::Event;
+use settee_core::mq::partition::MAX_WAITING;
 use settee_core::mq::{Message, ProducerMark, Submission, partition_of};
 use settee_core::port::{Kv, Log};
 
@@ -22,6 +23,7 @@ use super::producers::Producers;
 use super::record::TopicRecord;
 use super::topic::{GroupOfTopic, Topic};
 use super::{Config, MAX_PARTITIONS};
+use crate::gauge::Gauge;
 use crate::shard::{Shards, Ticket};
 
 /// Topics of a broker at most: each has a task a partition.
@@ -61,6 +63,20 @@ impl Broker {
         let broker = Self(Arc::new(inner));
         super::load::load(&broker.0).await?;
         Ok(broker)
+    }
+
+    /// What it holds.
+    pub(crate) fn gauges(&self) -> [Gauge; 3] {
+        let (topics, window) = (self.all_topics(), self.0.stores.config.group.window);
+        let groups: Vec<_> = topics.iter().flat_map(|topic| topic.groups()).map(|(_, group)| group).collect();
+        let partitions = topics.iter().flat_map(|topic| &topic.partitions);
+        let open = groups.iter().flat_map(|group| &group.owners).map(|owner| (owner.open(), window));
+        let consumers = groups.iter().flat_map(|group| group.members.consumers());
+        [
+            Gauge::fullest("messages waiting for an append", partitions.map(|partition| (partition.waiting(), MAX_WAITING))),
+            Gauge::fullest("messages of a group read and not done", open),
+            Gauge::fullest("deliveries of a consumer unanswered", consumers.map(|consumer| consumer.unanswered())),
+        ]
     }
 
     pub(super) fn topic(&self, name: &str) -> Result<Arc<Topic>, Error> {

@@ -48,6 +48,12 @@ impl Consumer {
         self.unanswered.fetch_sub(count, Ordering::Relaxed);
     }
 
+    /// Deliveries that it has not answered, and how many there may be.
+    pub(super) fn unanswered(&self) -> (usize, usize) {
+        let count = |number| usize::try_from(number).unwrap_or(usize::MAX);
+        (count(self.unanswered.load(Ordering::Relaxed)), count(self.credit))
+    }
+
     /// Sends a delivery that credit was reserved for. One that cannot be sent is redelivered when the consumer's end is noticed.
     pub(super) fn deliver(&self, delivery: Delivery) {
         let _noticed_by_closed = self.sender.try_send(delivery);

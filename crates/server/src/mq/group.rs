@@ -262,6 +262,11 @@ impl GroupOwner {
         self.state.lock().rule.next_timer()
     }
 
+    /// How many messages it has read and not done.
+    pub(super) fn open(&self) -> usize {
+        self.state.lock().rule.open()
+    }
+
     /// How the group stands, and a ticket for that.
     pub(super) fn standing(&self) -> (Standing, Ticket) {
         let state = self.state.lock();

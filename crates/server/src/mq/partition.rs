@@ -214,6 +214,11 @@ impl PartitionOwner {
         self.state.lock().rule.next()
     }
 
+    /// How many messages wait for their append.
+    pub(super) fn waiting(&self) -> usize {
+        self.state.lock().rule.waiting()
+    }
+
     /// Whether the partition waits for an operator.
     pub(super) fn is_parked(&self) -> bool {
         self.state.lock().rule.is_parked()

@@ -16,6 +16,9 @@ use super::{Progress, Ticket};
 /// Bytes that may wait in one lane before new work is turned away: half a second of what a disk takes in small groups.
 const WAITING_LIMIT: usize = 8 << 20;
 
+/// Bytes that work which was let in before may add: as much again.
+const UNDER_WAY: usize = WAITING_LIMIT;
+
 /// When turned-away work may come back.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 
@@ -48,6 +51,11 @@ impl LaneDriver {
     pub(super) fn observe(&self) -> Ticket {
         let position = self.0.lane.lock().submitted();
         Ticket { position, progress: self.0.progress.subscribe() }
+    }
+
+    /// Bytes that wait to be sent, and how many may before new work is turned away. What is under way goes on beyond that.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        (self.0.lane.lock().waiting_bytes(), WAITING_LIMIT + UNDER_WAY)
     }
 
     pub(super) fn admit(&self) -> Result<(), Error> {

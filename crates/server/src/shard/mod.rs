@@ -23,6 +23,7 @@ use settee_core::{Error, env};
 use tokio::sync::watch;
 
 use self::lane::LaneDriver;
+use crate::gauge::Gauge;
 
 /// All shards of this server. Cheap to clone.
 #[derive(Clone)]
@@ -83,6 +84,11 @@ impl Shards {
     /// `Limited` when too many writes wait; nothing was done.
     pub fn admit(&self, shard: ShardId) -> Result<(), Error> {
         self.lane(shard).admit()
+    }
+
+    /// What waits to be written.
+    pub(crate) fn gauge(&self) -> Gauge {
+        Gauge::fullest("bytes waiting in a lane", self.0.lanes.iter().map(LaneDriver::waiting))
     }
 
     /// Waits until ownership is lost; the process should then end.

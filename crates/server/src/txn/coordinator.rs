@@ -20,6 +20,7 @@ use super::memory::{Memory, Tally};
 use super::participants::Participants;
 use super::store::Store;
 use super::sweep;
+use crate::gauge::Gauge;
 use crate::shard::{Shards, Ticket, spawn_owned};
 
 /// How the coordinator is set up.
@@ -129,6 +130,17 @@ impl Coordinator {
         spawn_owned(&self.0.shards, async move {
             shutdown.or(work).await;
         });
+    }
+
+    /// What it holds.
+    pub(crate) fn gauges(&self) -> [Gauge; 2] {
+        let memory = self.0.memory.lock();
+        // Questions about what never began make records too.
+        let most = self.0.config.max_open.saturating_mul(2);
+        [
+            Gauge { name: "transactions in memory", value: memory.len(), limit: most },
+            Gauge::fullest("phase two calls to one service", memory.outbox.in_flight()),
+        ]
     }
 
     pub(super) fn inner(&self) -> &Inner {

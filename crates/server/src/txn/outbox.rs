@@ -49,6 +49,11 @@ impl Outbox {
         Some((service.clone(), sending))
     }
 
+    /// Calls under way to each service, and how many there may be.
+    pub(super) fn in_flight(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.services.values().map(|queue| (queue.in_flight, IN_FLIGHT))
+    }
+
     /// The call of one that was taken has ended.
     pub(super) fn landed(&mut self, service: &str) {
         let Some(queue) = self.services.get_mut(service) else { return };
