@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use settee_core::error::{Code, ErrorKind, codes};
-use settee_core::flow::{Admission, Concurrency, Limit, Mode, Rate, Rule};
+use settee_core::flow::{Admission, BreakerState, Concurrency, Limit, Mode, Rate, Rule};
 use settee_core::{Error, Instant};
 
 use super::clock::Clock;
@@ -48,6 +48,14 @@ impl Gate {
     /// Calls that were over the limit, refused or observed.
     pub(super) fn over_limit(&self) -> u64 {
         self.over_limit.load(Ordering::Relaxed)
+    }
+
+    /// What the breaker is doing, if it is one.
+    pub(super) fn breaker(&self) -> Option<BreakerState> {
+        match &self.check {
+            Check::Breaker(breaker) => Some(breaker.state()),
+            Check::Rate(_) | Check::Concurrency(_) => None,
+        }
     }
 
     /// Lets a call through; what it returns is held until the call ends.

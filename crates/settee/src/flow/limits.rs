@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use settee_core::error::{ErrorKind, codes};
-use settee_core::flow::{RuleSet, Side};
+use settee_core::flow::{BreakerState, RuleSet, Side};
 use settee_core::{Error, Instant};
 
 use super::chain::{Admitted, Chain};
@@ -59,6 +59,19 @@ impl Flow {
     #[must_use]
     pub fn limited(&self) -> u64 {
         self.0.limited.load(Ordering::Relaxed)
+    }
+
+    /// Which change of the rules is in force; 0 before the first.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::Relaxed)
+    }
+
+    /// What each breaker is doing, in the order of the rules.
+    #[must_use]
+    pub fn breakers(&self) -> Vec<(String, BreakerState)> {
+        let gates = self.0.gates.load();
+        gates.iter().filter_map(|gate| Some((gate.rule.name.clone(), gate.breaker()?))).collect()
     }
 
     /// Calls over the limit of each rule, refused or observed, in the order of the rules.

@@ -16,5 +16,5 @@ pub use chain::Admitted;
 pub use filter::ServerFlow;
 pub use limits::Flow;
 pub(crate) use limits::is_trouble;
-pub use settee_core::flow::{BreakerOptions, Limit, Mode, Rule, RuleSet, Side};
+pub use settee_core::flow::{BreakerOptions, BreakerState, Limit, Mode, Rule, RuleSet, Side};
 pub use watch::follow;

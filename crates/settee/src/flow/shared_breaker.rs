@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use settee_core::Instant;
-use settee_core::flow::{Admission, Breaker, BreakerOptions};
+use settee_core::flow::{Admission, Breaker, BreakerOptions, BreakerState};
 
 use super::clock::{Clock, nanoseconds};
 
@@ -68,6 +68,11 @@ impl SharedBreaker {
             return;
         }
         self.with_rule(&mut Clock::new(self.origin), |breaker, now| breaker.ended(admission, success, now));
+    }
+
+    /// What it is doing.
+    pub(super) fn state(&self) -> BreakerState {
+        self.rule.lock().state()
     }
 
     fn calm(&self) -> Option<Admission> {
