@@ -4,7 +4,7 @@
 //! because affected rows do not tell it in every database.
 
 use bytes::Bytes;
-use settee::txn::{BranchId, FenceClaim, FenceKey, FenceRow, LocalStore, LocalTx, MAX_SAVED_BYTES, OverdueQuery, Xid};
+use settee::txn::{BranchId, FenceClaim, FenceKey, FenceRow, LocalStore, LocalTx, MAX_SAVED_BYTES, Nested, OverdueQuery, Xid};
 use settee_core::error::{ErrorKind, codes};
 use settee_core::txn::fence::Row as State;
 use settee_core::{Error, env};
@@ -93,6 +93,10 @@ impl LocalTx for Tx<Sqlite> {
             1 => Ok(()),
             _ => Err(damaged(key, "it is gone")),
         }
+    }
+
+    fn enter(&mut self, branch: Nested) {
+        self.branch = Some(branch);
     }
 
     async fn commit(self) -> Result<(), Error> {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use settee::txn::Nested;
 use settee_core::Error;
 use sqlx::sqlite::{SqliteQueryResult, SqliteRow, SqliteStatement, SqliteTransactionManager, SqliteTypeInfo};
 use sqlx::{Either, Execute, Executor, SqlSafeStr, SqlStr, Sqlite};
@@ -41,6 +42,8 @@ const BEGIN: &str = "BEGIN IMMEDIATE";
 pub struct Tx<Db: sqlx::Database = Sqlite> {
     lease: Lease<Db>,
     outbox: Arc<Notify>,
+    /// The branch that is being tried, if this is the transaction of one.
+    pub(crate) branch: Option<Nested>,
     /// Whether there are new outbox rows to wake the relay for.
     pub(crate) published: bool,
 }
@@ -56,9 +59,16 @@ impl Tx<Sqlite> {
             };
         }
         match begun {
-            Ok(()) => Ok(Self { lease, outbox, published: false }),
+            Ok(()) => Ok(Self { lease, outbox, branch: None, published: false }),
             Err(error) => Err(of_statement("begin a transaction", &lease.slots.place, error)),
         }
+    }
+
+    /// The branch of the global transaction that is being tried in this one: to try further branches through, which then join
+    /// it. `None` in phase two, and in a transaction of your own.
+    #[must_use]
+    pub fn branch(&self) -> Option<&Nested> {
+        self.branch.as_ref()
     }
 
     /// Makes everything durable.
