@@ -21,6 +21,9 @@ const SYNC_TAKES: f64 = 8.0;
 /// How long a slow answer of an engine takes at least, and how much more at most.
 const SLOW_MILLIS: (u64, u64) = (20, 980);
 
+/// When an append lands that comes late, at least, and how much later at most: around the 2 s after which a partition gives it up.
+const LATE_MILLIS: (u64, u64) = (500, 4_000);
+
 impl World {
     /// Faults for a `MemoryKv` of this world.
     #[must_use]
@@ -47,8 +50,9 @@ impl World {
     }
 
     fn append_fault(&self) -> AppendFault {
-        use AppendFault::{Refused, SilentAfter, SilentBefore, UnknownAfter, UnknownBefore};
-        [Refused, UnknownBefore, UnknownAfter, SilentBefore, SilentAfter][self.below(5)]
+        use AppendFault::{Refused, SilentAfter, SilentBefore, SilentLate, UnknownAfter, UnknownBefore};
+        let late = SilentLate(Duration::from_millis(LATE_MILLIS.0 + self.faults().detail(LATE_MILLIS.1)));
+        [Refused, UnknownBefore, UnknownAfter, SilentBefore, SilentAfter, late][self.below(6)]
     }
 
     fn below(&self, bound: u8) -> usize {

@@ -5,9 +5,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use settee_core::env;
 use settee_core::id::Offset;
 use settee_core::port::{Append, Appended, BoxFuture, Log, ReadLimit, Record, StoreError, StoreErrorKind, StreamName};
 use tokio::sync::watch;
@@ -25,6 +27,8 @@ pub enum AppendFault {
     SilentBefore,
     /// It never answers, and was done.
     SilentAfter,
+    /// It never answers, and is done after this time, long after its caller has given it up.
+    SilentLate(Duration),
 }
 
 impl AppendFault {
@@ -33,7 +37,7 @@ impl AppendFault {
     }
 
     fn is_silent(self) -> bool {
-        matches!(self, Self::SilentBefore | Self::SilentAfter)
+        matches!(self, Self::SilentBefore | Self::SilentAfter | Self::SilentLate(_))
     }
 
     fn error(self) -> StoreError {
@@ -115,12 +119,22 @@ impl MemoryLog {
         match self.faults.on_append(&append) {
             None => (None, Ok(self.apply(append))),
             Some(fault) => {
-                if fault.is_done() {
-                    self.apply(append);
+                match fault {
+                    AppendFault::SilentLate(after) => self.apply_after(after, append),
+                    _ if fault.is_done() => drop(self.apply(append)),
+                    _ => {}
                 }
                 (Some(fault), Err(fault.error()))
             }
         }
+    }
+
+    fn apply_after(&self, time: Duration, append: Append) {
+        let log = self.clone();
+        env::spawn(async move {
+            tokio::time::sleep(time).await;
+            log.apply(append);
+        });
     }
 
     fn apply(&self, append: Append) -> Appended {
@@ -245,6 +259,19 @@ mod tests {
             assert_eq!(answer, expected, "{fault:?}");
             assert_eq!(log.tail(&append("a").stream).await.unwrap(), Offset(tail), "{fault:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_append_lands_where_it_was_sent_to_or_nowhere() {
+        let late = AppendFault::SilentLate(Duration::from_secs(3));
+        let log = MemoryLog::with_faults(move |append: &Append| (append.batch[0] == "late").then_some(late));
+        let mut silent = log.append(Append { expected_tail: Some(Offset(0)), ..append("late") });
+        assert!((&mut silent).now_or_never().is_none());
+        assert_eq!(log.append(append("barrier")).await.unwrap(), Appended::At(Offset(0)));
+        let mut other = log.append(append("late"));
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert!((&mut silent).now_or_never().is_none() && (&mut other).now_or_never().is_none());
+        assert_eq!(log.tail(&append("a").stream).await.unwrap(), Offset(2), "only the one that expected no tail");
     }
 
     #[tokio::test]
