@@ -132,6 +132,12 @@ impl Node {
         self.0.life.lock().process.is_some()
     }
 
+    /// Tasks of its process that have not ended.
+    #[must_use]
+    pub fn tasks(&self) -> usize {
+        self.0.life.lock().process.as_ref().map_or(0, |process| process.tasks())
+    }
+
     /// Kills the process as `kill -9` does: its sockets are reset and its listeners gone before its tasks end.
     ///
     /// `false` if there is none.

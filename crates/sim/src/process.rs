@@ -96,6 +96,11 @@ impl Process {
         tasks.iter().for_each(AbortHandle::abort);
     }
 
+    /// Tasks that have not ended.
+    pub(crate) fn tasks(&self) -> usize {
+        self.state.lock().tasks.iter().filter(|task| !task.is_finished()).count()
+    }
+
     pub(crate) fn pause(&self) -> bool {
         let mut state = self.state.lock();
         let runs = matches!(state.gate, Gate::Running);

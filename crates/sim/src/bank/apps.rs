@@ -11,7 +11,7 @@ use settee_payments::{account, notify, payment};
 
 use super::plant::{self, Plant};
 use super::stage::Stage;
-use super::{books, sql};
+use super::{agency, books, sql};
 use crate::node::{Boot, Node};
 use crate::world::Phase;
 
@@ -65,26 +65,22 @@ where
 pub(super) async fn account(app: App, stage: Arc<Stage>, database: &'static str) -> Result<App, Error> {
     let config = account::Config { database: stage.database(database) };
     let app = account::service(app, &config, sql::options(&stage.world)).await?;
-    match stage.plant {
-        Some(Plant::MintsMoney) => books::plant(&config.database, plant::MINTING).map_err(Error::internal)?,
-        Some(Plant::ForgetsFence) => books::plant(&config.database, plant::FORGETTING_FENCE).map_err(Error::internal)?,
-        _ => {}
+    if stage.has(Plant::MintsMoney) {
+        books::run(&config.database, plant::MINTING).map_err(Error::internal)?;
     }
     Ok(app)
 }
 
-/// The payment service.
+/// The payment service, and in some seeds an agency beside it.
 pub(super) async fn payment(app: App, stage: Arc<Stage>) -> Result<App, Error> {
     let config = payment::Config { database: stage.database("payment") };
-    Ok(payment::service(app, &config, sql::options(&stage.world)).await?)
+    let app = payment::service(app, &config, sql::options(&stage.world)).await?;
+    agency::open(app, &stage).await
 }
 
 /// The notify service.
 pub(super) async fn notify(app: App, stage: Arc<Stage>) -> Result<App, Error> {
     let config = notify::Config { database: stage.database("notify") };
-    let app = notify::service(app, &config, sql::options(&stage.world)).await?;
-    if stage.has(Plant::ForgetsInbox) {
-        books::plant(&config.database, plant::FORGETTING_INBOX).map_err(Error::internal)?;
-    }
-    Ok(app)
+    books::run(&config.database, books::KEYLESS_NOTIFICATIONS).map_err(Error::internal)?;
+    Ok(notify::service(app, &config, sql::options(&stage.world)).await?)
 }

@@ -1,9 +1,11 @@
 //! What the databases of the services hold, read behind their backs: all of it at one instant of virtual time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use futures::executor::block_on;
+use settee::txn::Xid;
+use settee_core::txn::fence::Row;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection, Error, query, query_as, raw_sql};
 
@@ -11,8 +13,13 @@ const ACCOUNTS: &str = "SELECT account, currency, balance_minor, frozen_minor, o
     opened_minor + (SELECT COALESCE(SUM(minor), 0) FROM entries WHERE entries.account = accounts.account) FROM accounts";
 const ENTRIES: &str = "SELECT transfer, account, minor FROM entries";
 const OUTBOX: &str = "SELECT message_id, set_aside FROM settee_outbox";
-const OPEN_FENCES: &str = "SELECT hex(xid), branch FROM settee_fence WHERE state = 1";
+const FENCES: &str = "SELECT xid, branch, state FROM settee_fence";
 const NOTIFICATIONS: &str = "SELECT transfer_id FROM notifications";
+
+/// The table of the notify service without its key, made before the service makes its own: here the inbox alone keeps a message
+/// from having its effect twice.
+pub(super) const KEYLESS_NOTIFICATIONS: &str =
+    "CREATE TABLE IF NOT EXISTS notifications (transfer_id TEXT NOT NULL, text TEXT NOT NULL)";
 const OUTCOMES: &str = "SELECT id, outcome FROM orders WHERE outcome IS NOT NULL";
 
 /// One account.
@@ -41,8 +48,8 @@ pub(super) struct Ledger {
     pub(super) entries: BTreeMap<String, Vec<Entry>>,
     /// Messages that are not published yet, and why if they never will be.
     pub(super) outbox: Vec<(String, Option<String>)>,
-    /// Branches whose try was made and whose phase two was not.
-    pub(super) open_fences: Vec<(String, String)>,
+    /// What the ledger did with each branch.
+    pub(super) fences: BTreeMap<(Xid, String), Row>,
 }
 
 /// Reads one database again and again through one connection.
@@ -54,6 +61,11 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) fn of(path: PathBuf) -> Self {
         Self { path, connection: None }
+    }
+
+    /// Reads a ledger, if its tables are there, with everything that it did with branches.
+    pub(super) fn ledger_and_fences(&mut self) -> Result<Ledger, Error> {
+        self.reading(read_ledger_and_fences)
     }
 
     /// Reads a ledger, if its tables are there.
@@ -75,6 +87,16 @@ impl Reader {
     }
 }
 
+async fn read_ledger_and_fences(connection: &mut SqliteConnection) -> Result<Ledger, Error> {
+    let ledger = read_ledger(&mut *connection).await?;
+    let rows: Vec<(Vec<u8>, String, i64)> = query_as(FENCES).fetch_all(connection).await?;
+    let fences = rows.into_iter().filter_map(|(xid, branch, state)| {
+        let xid = Xid::from_bytes(xid.try_into().ok()?);
+        Some(((xid, branch), Row::from_number(state)?))
+    });
+    Ok(Ledger { fences: fences.collect(), ..ledger })
+}
+
 async fn read_ledger(connection: &mut SqliteConnection) -> Result<Ledger, Error> {
     let rows: Vec<(String, String, i64, i64, i64, i64)> = query_as(ACCOUNTS).fetch_all(&mut *connection).await?;
     let accounts = rows.into_iter().map(|(account, currency, balance, frozen, opened, entered)| AccountRow {
@@ -92,12 +114,11 @@ async fn read_ledger(connection: &mut SqliteConnection) -> Result<Ledger, Error>
         entries.entry(transfer).or_default().push(Entry { account, minor });
     }
     let outbox = query_as(OUTBOX).fetch_all(&mut *connection).await?;
-    let open_fences = query_as(OPEN_FENCES).fetch_all(&mut *connection).await?;
-    Ok(Ledger { accounts, entries, outbox, open_fences })
+    Ok(Ledger { accounts, entries, outbox, fences: BTreeMap::new() })
 }
 
-/// The transfers that were notified.
-pub(super) fn notifications(path: &Path) -> Result<BTreeSet<String>, Error> {
+/// The transfers that were notified, each as often as it was.
+pub(super) fn notifications(path: &Path) -> Result<Vec<String>, Error> {
     reading(path, async |connection| {
         let rows: Vec<(String,)> = query_as(NOTIFICATIONS).fetch_all(connection).await?;
         Ok(rows.into_iter().map(|(transfer,)| transfer).collect())
@@ -112,10 +133,10 @@ pub(super) fn outcomes(path: &Path) -> Result<BTreeMap<String, String>, Error> {
     })
 }
 
-/// Plants a bug into a database: statements that run beside those of the service, such as a trigger.
-pub(super) fn plant(path: &Path, sql: &'static str) -> Result<(), Error> {
+/// Runs statements in a database behind its service's back.
+pub(super) fn run(path: &Path, sql: &'static str) -> Result<(), Error> {
     block_on(async {
-        let mut connection = options(path).connect().await?;
+        let mut connection = options(path).create_if_missing(true).connect().await?;
         raw_sql(sql).execute(&mut connection).await?;
         connection.close().await
     })

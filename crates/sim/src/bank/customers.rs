@@ -3,19 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use settee::Timestamp;
 use settee::app::App;
-use settee::{Error, Timestamp};
 use settee_core::env;
 use settee_core::registry::Share;
-use settee_payments::api::{
-    Account, AccountClient, NewAccount, Notify, NotifyClient, Payment, PaymentClient, Settled, TRANSFERS, Transfer,
-};
+use settee_payments::api::{Account, AccountClient, NewAccount, Notify, NotifyClient, Payment, PaymentClient, Transfer};
 use tokio::time::sleep;
 
 use super::journal::Told;
-use super::plant::Plant;
 use super::stage::{Stage, call_context, sleep_between};
-use super::{impostor, letters, runs};
+use super::{agency, desk, impostor, letters, runs, till};
 use crate::faults::SAFETY;
 use crate::node::Boot;
 
@@ -48,16 +45,20 @@ const LAST_ORDERS: Duration = Duration::from_secs(3);
 pub(super) async fn run(stage: Arc<Stage>, boot: Boot) {
     let app = App::new("bank", stage.settings(boot, None)).expect("the settings of the bank are right");
     let (accounts, payments, messages) = (app.client::<AccountClient>(), app.client::<PaymentClient>(), app.messages());
-    let (jobs, broker) = (app.control(), app.control());
+    let (jobs, broker, rules) = (app.control(), app.control(), app.control());
+    let (till, desk, agency, transactions) = (app.client(), app.client(), app.client(), app.transactions());
     env::spawn(count_duplicates(stage.clone(), app.client()));
     let _running = app.start().await.expect("the bank's node listens");
     open(&stage, &accounts).await;
     for customer in 0..CUSTOMERS {
-        env::spawn(order(stage.clone(), payments.clone(), messages.clone(), customer));
+        env::spawn(order(stage.clone(), payments.clone(), customer));
     }
     letters::write(&stage, &messages);
     env::spawn(runs::trigger(stage.clone(), jobs));
     env::spawn(impostor::interfere(stage.clone(), broker));
+    env::spawn(till::ring(stage.clone(), till));
+    env::spawn(agency::send(stage.clone(), agency, transactions));
+    env::spawn(desk::visit(stage.clone(), desk, rules));
     std::future::pending::<()>().await;
 }
 
@@ -103,7 +104,7 @@ async fn open(stage: &Stage, client: &AccountClient) {
     stage.world.record("accounts opened", "");
 }
 
-async fn order(stage: Arc<Stage>, payments: PaymentClient, messages: settee::mq::Messages, customer: usize) {
+async fn order(stage: Arc<Stage>, payments: PaymentClient, customer: usize) {
     let mut number = 0;
     while stage.world.elapsed() + LAST_ORDERS < SAFETY {
         sleep_between(100, 2_500).await;
@@ -111,9 +112,6 @@ async fn order(stage: Arc<Stage>, payments: PaymentClient, messages: settee::mq:
         let transfer = draw(format!("t-{customer}-{number}"));
         let is_abandoned = env::random_below(ABANDONED) == 0;
         stage.journal.enter(transfer.clone(), is_abandoned);
-        if stage.has(Plant::PublishesBeforeCommit) {
-            publish_before(&messages, &transfer).await;
-        }
         let calls = if is_abandoned { 1 } else { CALLS };
         insist(&stage, &payments, &transfer, calls).await;
     }
@@ -133,10 +131,7 @@ async fn insist(stage: &Stage, payments: &PaymentClient, transfer: &Transfer, ca
     for _ in 0..calls {
         stage.journal.calls(&transfer.id);
         let answer = call_context().scope(payments.transfer(transfer.clone())).await;
-        let mut told = Told::of(&answer);
-        if stage.has(Plant::UnknownIsFailure) && told == Told::Unknown {
-            told = Told::NotDone;
-        }
+        let told = Told::of(&answer);
         if let Err(fault) = &answer {
             stage.world.record("no receipt", format_args!("{} {fault}", transfer.id));
         }
@@ -152,7 +147,7 @@ async fn insist(stage: &Stage, payments: &PaymentClient, transfer: &Transfer, ca
 }
 
 /// Mostly a transfer that can be made; now and then one that must be refused.
-fn draw(id: String) -> Transfer {
+pub(super) fn draw(id: String) -> Transfer {
     let pick = |bound| env::random_below(bound);
     let (debtor, creditor) = (pick(ACCOUNTS - 2), pick(ACCOUNTS - 2));
     let mut transfer = Transfer {
@@ -171,20 +166,6 @@ fn draw(id: String) -> Transfer {
         _ => {}
     }
     transfer
-}
-
-/// The planted bug: the message does not wait for the transfer.
-async fn publish_before(messages: &settee::mq::Messages, transfer: &Transfer) {
-    let settled = Settled { transfer: transfer.id.clone(), debtor: transfer.debtor.clone(), minor: 1, currency: "EUR".into() };
-    let sent: Result<_, Error> = call_context()
-        .scope(async {
-            let producer = settee::mq::Producer::open(messages, "early").await?;
-            let payload = rmp_serde::to_vec_named(&settled).map_err(Error::internal)?;
-            producer.send(TRANSFERS, settee::mq::Outgoing::new(transfer.id.clone(), payload)).await
-        })
-        .await;
-    // A planted bug that does not get through is no bug.
-    drop(sent);
 }
 
 /// A due time some seconds from now, in whole milliseconds as the control plane keeps it.

@@ -6,15 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use settee::registry::control::{ListUpdate, Publish, Published, RegistryControl, RegistryControlClient, ServiceView, Withdraw};
+use settee::registry::control::{RegistryControl, RegistryControlClient};
 use settee::registry::{InstanceList, RegistryClient, RegistryOptions};
 use settee::rpc::{Channels, Discovery, StaticInstances};
 use settee::trace::Tracer;
-use settee::{Reply, Updates};
 use settee_core::env;
 
-use super::plant::Plant;
-use super::stage::{PORT, Stage, call_context, sleep_between};
+use super::stage::{PORT, Stage, call_context};
 use crate::node::{Boot, Node, NodeId};
 use crate::world::World;
 
@@ -125,10 +123,6 @@ impl Inner {
 pub(super) async fn watch(stage: Arc<Stage>, _: Boot) {
     let server = Arc::new(StaticInstances::new().otherwise([stage.server]));
     let control = Channels::new(server, Tracer::off()).client::<RegistryControlClient>();
-    let control = match stage.plant {
-        Some(Plant::PushesEmptyList) => RegistryControlClient::in_process(Arc::new(Emptying(control))),
-        _ => control,
-    };
     let registry_node = stage.server_node();
     env::spawn(count_orphans(stage.clone(), control.clone()));
     let registry = RegistryClient::start(control, RegistryOptions::default());
@@ -161,40 +155,5 @@ async fn count_orphans(stage: Arc<Stage>, control: RegistryControlClient) {
         tokio::time::sleep(COUNT_EVERY).await;
         let services = call_context().scope(control.services()).await.unwrap_or_default();
         services.iter().flat_map(|service| &service.orphans).for_each(|_| stage.world.reached("instance orphaned"));
-    }
-}
-
-/// The planted bug: every stream carries an empty list now and then.
-struct Emptying(RegistryControlClient);
-
-impl RegistryControl for Emptying {
-    async fn publish(&self, publish: Publish) -> Reply<Published> {
-        self.0.publish(publish).await
-    }
-
-    async fn withdraw(&self, withdraw: Withdraw) -> Reply<()> {
-        self.0.withdraw(withdraw).await
-    }
-
-    async fn subscribe(&self, service: String) -> Reply<Updates<ListUpdate>> {
-        let mut lists = self.0.subscribe(service).await?;
-        let (sender, updates) = settee::rpc::updates(16);
-        env::spawn(async move {
-            while let Some(Ok(update)) = lists.next().await {
-                let version = match &update {
-                    ListUpdate::Snapshot(list) => list.version,
-                    ListUpdate::Delta(delta) => delta.to,
-                };
-                let _gone = sender.send(update).await;
-                sleep_between(5_000, 25_000).await;
-                let empty = InstanceList { version, instances: Vec::new(), complete: true };
-                let _gone = sender.send(ListUpdate::Snapshot(empty)).await;
-            }
-        });
-        Ok(updates)
-    }
-
-    async fn services(&self) -> Reply<Vec<ServiceView>> {
-        self.0.services().await
     }
 }

@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use settee::app::App;
 use settee::error::codes;
-use settee::mq::{Message, Messages, Outgoing, Place, Producer};
+use settee::mq::{Consumer, ConsumerOptions, Message, Messages, Outgoing, Place, Producer};
 use settee::{Certainty, Error, ErrorKind, Reply};
 use settee_core::env;
 
-use super::plant::Plant;
+use super::desk::{Clerk, DeskServer, UnderWay};
 use super::stage::{Stage, call_context, sleep_between};
 use crate::faults::SAFETY;
 
@@ -24,6 +25,9 @@ const KEYS: usize = 4;
 
 /// Bytes of a letter at most: from one sector of a disk to several, so that a group of the log can be torn.
 const LONGEST: usize = 3_000;
+
+/// Handlers of a recorder that may run at a time: fewer than there are keys, so that its credit is what holds the others back.
+pub(super) const HANDLERS: usize = 2;
 
 /// How long letters are written: into the liveness phase, where all must arrive.
 const WRITING: Duration = Duration::from_secs(4);
@@ -64,9 +68,29 @@ pub(super) struct Known {
     pub(super) acknowledged: BTreeMap<Letter, Place>,
     /// Effects in the order in which they happened, repeats included.
     pub(super) effects: Vec<Letter>,
+    together: usize,
+    /// Where each letter that had an effect was stored.
+    pub(super) stored: BTreeMap<Letter, BTreeSet<Place>>,
+}
+
+impl Known {
+    fn takes_effect(&mut self, letter: Letter, place: Place) {
+        self.stored.entry(letter.clone()).or_default().insert(place);
+        self.effects.push(letter);
+    }
 }
 
 impl Letters {
+    /// The most handlers that ran together in one process.
+    pub(super) fn together(&self) -> usize {
+        self.0.lock().together
+    }
+
+    fn handles(&self, now: usize) {
+        let mut known = self.0.lock();
+        known.together = known.together.max(now);
+    }
+
     pub(super) fn known(&self) -> Known {
         self.0.lock().clone()
     }
@@ -116,12 +140,22 @@ fn told(stage: &Stage, letter: Letter, sent: Result<Place, Error>) {
     }
 }
 
-/// The recorder: its effect is a line in the notes.
+/// The recorder: its effect is a line in the notes. Beside it, a desk.
 pub(super) async fn recorder(app: App, stage: Arc<Stage>) -> Result<App, Error> {
-    Ok(app.consume(TOPIC, GROUP, move |message| record(stage.clone(), message)))
+    let desk = DeskServer::new(Clerk::new(stage.clone(), app.flow()));
+    let (messages, together) = (app.messages(), Arc::new(AtomicUsize::new(0)));
+    let handler = move |message| record(stage.clone(), together.clone(), message);
+    Ok(app.serve(desk).background(move |shutdown| async move {
+        let options = ConsumerOptions { concurrency: u32::try_from(HANDLERS).unwrap_or(1) };
+        let consumer = Consumer::subscribe(&messages, TOPIC, GROUP, handler, options);
+        shutdown.requested().await;
+        consumer.stop().await;
+    }))
 }
 
-async fn record(stage: Arc<Stage>, message: Message) -> Reply<()> {
+async fn record(stage: Arc<Stage>, together: Arc<AtomicUsize>, message: Message) -> Reply<()> {
+    let (_under_way, now) = UnderWay::enter(&together);
+    stage.letters.handles(now);
     let Some(letter) = Letter::read(&message.id) else {
         stage.violated("I4", format_args!("nobody wrote a letter called {:?}", message.id));
         return Ok(());
@@ -136,18 +170,7 @@ async fn record(stage: Arc<Stage>, message: Message) -> Reply<()> {
     if letter.number % FAILS_ONCE == 0 && message.attempt == 1 {
         return Err(Error::new(ErrorKind::Limited, codes::CONCURRENCY_LIMITED, "take a letter: not now").into());
     }
-    if stage.has(Plant::AcknowledgesFirst) {
-        env::spawn(async move {
-            sleep_between(0, 3_000).await;
-            effect(&stage, letter);
-        });
-    } else {
-        effect(&stage, letter);
-    }
-    Ok(())
-}
-
-fn effect(stage: &Stage, letter: Letter) {
     stage.world.record("letter", letter.id());
-    stage.letters.0.lock().effects.push(letter);
+    stage.letters.0.lock().takes_effect(letter, message.place);
+    Ok(())
 }

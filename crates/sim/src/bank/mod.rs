@@ -8,29 +8,37 @@
 //!                          |            |                |
 //!                       notify       recorder      worker-1, worker-2        watcher: sees the registry, auditor: the books
 //! ```
-//! Read `stage`, then the programs (`server`, `apps`, `customers`, `letters`, `runs`, `directory`, `impostor`), then `checks`: a file for each
-//! group of invariants. `plant` has the bugs that show that the checks can fail. Left out: a second server, since one owns all
-//! shards in the embedded form, and power cuts of the SQLite nodes, whose files are real: they are kills there.
+//! Read `stage`, then the programs (`server`, `apps`, `customers`, `letters`, `runs`, `directory`; `till`, `desk` and `agency` for
+//! calls, limits and nested branches; `impostor` and `rival` for what was started by mistake), then `checks`: a file for each
+//! group of invariants. `plant` has the bugs that show that the checks can fail. Left out: servers that share the shards, since one
+//! owns all of them in the embedded form, and power cuts of the SQLite nodes, whose files are real: they are kills there.
 
+mod agency;
 mod apps;
 mod books;
 mod checks;
 mod customers;
+mod desk;
 mod directory;
 mod folder;
 mod impostor;
 mod journal;
 mod letters;
 mod plant;
+mod rival;
 mod runs;
 mod server;
 mod sql;
 mod stage;
+mod till;
 
 pub use plant::Plant;
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use settee_core::env;
+use settee_core::planted::arm;
 
 use crate::node::Boot;
 use crate::run::{Checks, Workload};
@@ -82,8 +90,10 @@ pub struct Bank {
 
 impl Workload for Bank {
     fn build(&self, world: &World) -> Box<dyn Checks> {
+        // On the thread of this seed, and before anything runs on it.
+        arm(self.plant.and_then(Plant::bug));
         let stage = Stage::new(world, self.plant);
-        server::add(&stage);
+        let beside = server::add(&stage);
         let account =
             |node, share| apps::add(&stage, node, "account", Some(share), move |app, stage| apps::account(app, stage, node));
         let accounts = [account("account-1", "0/2"), account("account-2", "1/2")];
@@ -99,6 +109,7 @@ impl Workload for Bank {
         client(&stage, "bank", customers::run);
         client(&stage, "watcher", directory::watch);
         client(&stage, "auditor", audit);
+        rival::add(&stage, beside);
         Box::new(checks::Bank(stage))
     }
 
@@ -118,6 +129,7 @@ where
 
 /// The program of the auditor: looks at both ledgers at one instant, again and again.
 async fn audit(stage: Arc<Stage>, _: Boot) {
+    env::spawn(checks::bounds::i13_nothing_grows_beyond_its_bound(stage.clone()));
     let mut readers = ["account-1", "account-2"].map(|name| books::Reader::of(stage.database(name)));
     loop {
         tokio::time::sleep(AUDIT_EVERY).await;

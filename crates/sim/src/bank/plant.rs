@@ -1,106 +1,107 @@
-//! Planted bugs: what a checker must find, or it checks nothing. None of them touches the product; each is armed by name.
+//! Planted bugs, and the invariant that each must break: what a checker must find, or it checks nothing.
+//!
+//! Nearly all are in the product (`settee_core::planted`) and are armed on the thread of a seed. The others cannot be: what the
+//! code of users does wrong, and what becomes of a disk.
 
 use std::fmt;
+
+use settee_core::planted::Bug;
 
 /// A planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plant {
+    /// One line of the product.
+    Product(Bug),
     /// The credit of a transfer adds a cent too much, now and then.
     MintsMoney,
-    /// Participants forget a branch as soon as its try is made, so that phase two finds nothing.
-    ForgetsFence,
-    /// The server's disk says "synced" and has not synced.
-    DropsSyncs,
-    /// A service publishes that a transfer is settled before it is.
-    PublishesBeforeCommit,
-    /// Consumers forget which messages they have processed.
-    ForgetsInbox,
-    /// A consumer acknowledges a message, and has its effect later.
-    AcknowledgesFirst,
-    /// A job that must not repeat is declared as one that may.
-    RepeatsRuns,
     /// A resource takes writes of a coordinator that was replaced.
     IgnoresTokens,
-    /// The registry pushes an empty list now and then.
-    PushesEmptyList,
     /// A bit of the server's disk rots while its process is down.
     RotsDisk,
-    /// A caller takes an unknown outcome for a failure.
-    UnknownIsFailure,
 }
+
+/// Those that are not in the product.
+const OUTSIDE: [Plant; 3] = [Plant::MintsMoney, Plant::IgnoresTokens, Plant::RotsDisk];
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 11] = [
-        Self::MintsMoney,
-        Self::ForgetsFence,
-        Self::DropsSyncs,
-        Self::PublishesBeforeCommit,
-        Self::ForgetsInbox,
-        Self::AcknowledgesFirst,
-        Self::RepeatsRuns,
-        Self::IgnoresTokens,
-        Self::PushesEmptyList,
-        Self::RotsDisk,
-        Self::UnknownIsFailure,
-    ];
+    pub fn all() -> impl Iterator<Item = Self> {
+        Bug::ALL.iter().copied().map(Self::Product).chain(OUTSIDE)
+    }
 
     /// The name on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Product(bug) => bug.name(),
             Self::MintsMoney => "mints-money",
-            Self::ForgetsFence => "forgets-fence",
-            Self::DropsSyncs => "drops-syncs",
-            Self::PublishesBeforeCommit => "publishes-before-commit",
-            Self::ForgetsInbox => "forgets-inbox",
-            Self::AcknowledgesFirst => "acknowledges-first",
-            Self::RepeatsRuns => "repeats-runs",
             Self::IgnoresTokens => "ignores-tokens",
-            Self::PushesEmptyList => "pushes-empty-list",
             Self::RotsDisk => "rots-disk",
-            Self::UnknownIsFailure => "unknown-is-failure",
-        }
-    }
-
-    /// The invariants of which one must not hold with it.
-    #[must_use]
-    pub const fn breaks(self) -> &'static [&'static str] {
-        match self {
-            Self::MintsMoney => &["I1"],
-            Self::ForgetsFence => &["I2"],
-            Self::DropsSyncs => &["I2", "I3", "I15"],
-            Self::PublishesBeforeCommit => &["I4"],
-            // The service's own key refuses the second effect, so its message is never done, or becomes a dead letter.
-            Self::ForgetsInbox => &["I3", "I4"],
-            Self::AcknowledgesFirst => &["I3", "I5"],
-            Self::RepeatsRuns => &["I6"],
-            Self::IgnoresTokens => &["I7"],
-            Self::PushesEmptyList => &["I8"],
-            Self::RotsDisk => &["I15"],
-            Self::UnknownIsFailure => &["I16"],
         }
     }
 
     /// The bug with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|plant| plant.name() == name)
+        Self::all().find(|plant| plant.name() == name)
+    }
+
+    /// What is armed in the product.
+    #[must_use]
+    pub const fn bug(self) -> Option<Bug> {
+        match self {
+            Self::Product(bug) => Some(bug),
+            _ => None,
+        }
+    }
+
+    /// The invariant that must not hold with it.
+    #[must_use]
+    pub const fn breaks(self) -> &'static str {
+        match self {
+            Self::Product(bug) => broken_by(bug),
+            Self::MintsMoney => "I1",
+            Self::IgnoresTokens => "I7",
+            Self::RotsDisk => "I15",
+        }
+    }
+
+    /// Whether it is found on the server's own disk only, and not in engines beside the nodes.
+    #[must_use]
+    pub(super) const fn needs_disk(self) -> bool {
+        use Bug::{AcknowledgesBeforeSync, SkipsLogSync, SkipsStoreSync, TrustsTornTail};
+        matches!(self, Self::RotsDisk | Self::Product(SkipsLogSync | SkipsStoreSync | AcknowledgesBeforeSync | TrustsTornTail))
+    }
+}
+
+const fn broken_by(bug: Bug) -> &'static str {
+    use Bug::*;
+    match bug {
+        RepeatsTries | RepeatsCancels => "I1",
+        SecondGroupInFlight | ForgetsRecovery | SendsBeforeDecision | ForgetsEmptyCancels | ForgetsJoins | CommitsOutboxAlone => {
+            "I2"
+        }
+        AcknowledgesBeforeSync | AcknowledgesFirst | CursorRunsAhead | ForgetsExpectedTail => "I3",
+        ForgetsBeforePublishing | ForgetsInbox | StoresRepeats => "I4",
+        MixesKeys => "I5",
+        DropsIncarnation | RunsByNow | ForgetsDoubt | RepeatsRuns | WorkerForgetsRuns => "I6",
+        ReusesEpoch => "I7",
+        PushesEmptyList | BelievesManyCloses => "I8",
+        AdmitsOverRate | BreakerNeverProbes | ProbesWithoutLimit => "I9",
+        RetriesUnknown | RetriesWithoutEnd | CallsUnknownFailed | WallClockDeadline | AnswersTheOldestCall => "I10",
+        ExceedsCredit | LeaksTasks => "I13",
+        SkipsLogSync | SkipsStoreSync | TrustsTornTail => "I15",
+        AnswersBeforeItsGroup | ForgetsUnknownGroup | CommitCallsUnknownFailed => "I16",
     }
 }
 
 impl fmt::Display for Plant {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.name())
+        out.pad(self.name())
     }
 }
 
-/// Triggers in a ledger.
+/// A trigger in a ledger.
 pub(super) const MINTING: &str =
     "CREATE TRIGGER IF NOT EXISTS mint AFTER INSERT ON entries WHEN NEW.minor > 0 AND NEW.minor % 3 = 0
     BEGIN UPDATE accounts SET balance_minor = balance_minor + 1 WHERE account = NEW.account; END";
-pub(super) const FORGETTING_FENCE: &str =
-    "CREATE TRIGGER IF NOT EXISTS forget AFTER UPDATE OF state ON settee_fence WHEN NEW.state = 1
-    BEGIN DELETE FROM settee_fence WHERE xid = NEW.xid AND branch = NEW.branch; END";
-pub(super) const FORGETTING_INBOX: &str = "CREATE TRIGGER IF NOT EXISTS forget AFTER INSERT ON settee_inbox
-    BEGIN DELETE FROM settee_inbox WHERE message_id = NEW.message_id; END";

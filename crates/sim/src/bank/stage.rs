@@ -8,6 +8,7 @@ use std::time::Duration;
 use settee::config::Settings;
 use settee_core::{Context, env};
 
+use super::desk::Service;
 use super::directory::Views;
 use super::folder::Folder;
 use super::journal::Journal;
@@ -15,6 +16,7 @@ use super::letters::Letters;
 use super::plant::Plant;
 use super::runs::Firings;
 use super::server::Starts;
+use super::till::Coins;
 use crate::history::Violation;
 use crate::node::{Boot, Node, NodeId};
 use crate::world::World;
@@ -38,6 +40,8 @@ pub(super) struct Stage {
     pub(super) starts: Starts,
     pub(super) journal: Journal,
     pub(super) letters: Letters,
+    pub(super) coins: Coins,
+    pub(super) desk: Service,
     pub(super) firings: Firings,
     pub(super) views: Views,
 }
@@ -54,6 +58,8 @@ impl Stage {
             starts: Starts::default(),
             journal: Journal::default(),
             letters: Letters::default(),
+            coins: Coins::default(),
+            desk: Service::default(),
             firings: Firings::default(),
             views: Views::default(),
         })

@@ -3,13 +3,14 @@
 //! A process a seed, because the last bits of state that a fresh thread does not reset are process-wide (tokio seeds the fairness of
 //! `select!` from a counter): so a seed replays exactly, alone or among thousands, and one that aborts or hangs ends alone.
 
+use std::ops::Range;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
 use settee_sim::bank::{Bank, Plant};
-use settee_sim::{Campaign, Fault, Options, SeedReport, Summary, Swarm, Violation, Workload, seed, toy};
+use settee_sim::{Campaign, Fault, Options, Search, SeedReport, Summary, Swarm, Violation, Workload, rotated, seed, toy};
 
 /// As the product's binary: the allocator of the C library takes a third longer for a seed.
 #[global_allocator]
@@ -18,9 +19,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Simulates the system under faults, seed by seed.
 #[derive(Clone, Parser)]
 struct Arguments {
-    /// How many seeds to run.
-    #[arg(long, default_value_t = 100)]
-    seeds: u64,
+    /// How many seeds to run. [default: 100, with `--planted` at most 1000 for each bug]
+    #[arg(long)]
+    seeds: Option<u64>,
     /// The first seed.
     #[arg(long, default_value_t = 1)]
     from: u64,
@@ -36,9 +37,12 @@ struct Arguments {
     /// Fail also when a class of fault never took effect, or an end state of the workload was never reached.
     #[arg(long)]
     require_all: bool,
-    /// Run every planted bug of the bank until its checker finds it, within the given number of seeds each.
+    /// Run every planted bug of the bank until its checker finds it.
     #[arg(long, conflicts_with_all = ["seed", "plant"])]
     planted: bool,
+    /// Run only so many planted bugs, others each day.
+    #[arg(long, value_name = "N", requires = "planted")]
+    rotate: Option<usize>,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -62,6 +66,18 @@ struct Arguments {
     report: bool,
 }
 
+/// Seeds that are run where nobody says how many.
+const SEEDS: u64 = 100;
+
+/// Seeds within which a planted bug must be found.
+const SEEDS_OF_A_PLANT: u64 = 1_000;
+
+impl Arguments {
+    fn seeds(&self, default: u64) -> Range<u64> {
+        self.from..self.from.saturating_add(self.seeds.unwrap_or(default))
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let Some(workload) = workload(&arguments.workload, arguments.plant) else {
@@ -74,7 +90,7 @@ fn main() -> ExitCode {
     if arguments.planted {
         return planted(&arguments);
     }
-    let seeds = arguments.seed.map_or(arguments.from..arguments.from.saturating_add(arguments.seeds), |seed| seed..seed + 1);
+    let seeds = arguments.seed.map_or_else(|| arguments.seeds(SEEDS), |seed| seed..seed + 1);
     let campaign = Campaign { seeds, workers: arguments.workers, meta: arguments.meta, progress: !arguments.trace };
     let summary = campaign.run(|seed| in_a_process(&arguments, seed));
     print(&arguments, &summary);
@@ -85,25 +101,23 @@ fn main() -> ExitCode {
     if summary.violations == 0 && missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The test of the tests: every planted bug is found by a checker that is meant to find it.
+/// The test of the tests: every planted bug is found by the checker that is meant to find it.
 fn planted(arguments: &Arguments) -> ExitCode {
-    let mut missed = 0;
-    for plant in Plant::ALL {
-        let armed = Arguments { plant: Some(plant), ..arguments.clone() };
-        let finds = |seed: &u64| {
-            let report = in_a_process(&armed, *seed);
-            report.violations.iter().any(|violation| plant.breaks().contains(&violation.invariant.as_str()))
-        };
-        let seeds = arguments.from..arguments.from.saturating_add(arguments.seeds);
-        match seeds.clone().find(finds) {
-            Some(seed) => println!("{plant}: found by {} at seed {seed}", plant.breaks().join(" or ")),
-            None => {
-                println!("{plant}: NOT found by {} in {} seeds", plant.breaks().join(" or "), arguments.seeds);
-                missed += 1;
-            }
-        }
+    let plants = arguments.rotate.map_or_else(|| Plant::all().collect(), |count| rotated(count, today()));
+    let search = Search { seeds: arguments.seeds(SEEDS_OF_A_PLANT), workers: arguments.workers };
+    let finds = search.run(&plants, |plant, seed| in_a_process(&Arguments { plant: Some(plant), ..arguments.clone() }, seed));
+    match arguments.json {
+        true => println!("{}", serde_json::to_string(&finds).expect("finds are numbers and text")),
+        false => print!("{finds}"),
     }
-    if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if finds.missed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Days since 1970.
+#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "which day it is belongs to the real world")]
+fn today() -> usize {
+    let days = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs() / (24 * 60 * 60));
+    usize::try_from(days).unwrap_or(0)
 }
 
 fn fault(name: &str) -> Result<Fault, String> {
@@ -112,7 +126,7 @@ fn fault(name: &str) -> Result<Fault, String> {
 }
 
 fn plant(name: &str) -> Result<Plant, String> {
-    let known = || Plant::ALL.map(Plant::name).join(", ");
+    let known = || Plant::all().map(Plant::name).collect::<Vec<_>>().join(", ");
     Plant::named(name).ok_or_else(|| format!("there are: {}", known()))
 }
 

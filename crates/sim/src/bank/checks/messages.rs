@@ -46,14 +46,19 @@ fn lagging(evidence: &Evidence) -> Vec<String> {
 pub(in crate::bank) fn i4_no_effect_is_invented_or_repeated(evidence: &Evidence) -> Vec<Violation> {
     let violation = |detail: String| Violation::new("I4", detail);
     let settled = transfers::settled(evidence);
-    let invented = evidence.notifications.difference(&settled);
+    let notified: BTreeSet<_> = evidence.notifications.iter().cloned().collect();
+    let invented = notified.difference(&settled);
     let invented = invented.map(|id| violation(format!("{id} was notified and never made")));
-    let missing = settled.difference(&evidence.notifications);
+    let missing = settled.difference(&notified);
     let missing = missing.map(|id| violation(format!("{id} was made and never notified")));
+    let (rows, transfers) = (evidence.notifications.len(), notified.len());
+    let repeated = (rows > transfers).then(|| violation(format!("{transfers} transfers were notified {rows} times")));
+    let twice = evidence.letters.stored.iter().filter(|(_, places)| places.len() > 1);
+    let twice = twice.map(|(letter, places)| violation(format!("{letter:?} was sent once and is stored at {places:?}")));
     let dead = evidence.dead_transfers.iter().map(|dead| violation(format!("the message of {} died: {:?}", dead.id, dead.cause)));
     let unwritten = evidence.letters.effects.iter().filter(|letter| !evidence.letters.attempted.contains(letter));
     let unwritten = unwritten.map(|letter| violation(format!("{letter:?} was told as not sent, and had an effect")));
-    invented.chain(missing).chain(dead).chain(unwritten).collect()
+    invented.chain(missing).chain(repeated).chain(twice).chain(dead).chain(unwritten).collect()
 }
 
 /// The first effects of a key are in the order in which its letters were sent.

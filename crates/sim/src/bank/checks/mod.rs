@@ -3,6 +3,9 @@
 //! Each check is a function of what the nodes noted, what the databases hold and what the server answers; it returns what does
 //! not hold. Evidence is gathered once, by an observer, while the healed system runs.
 
+pub(super) mod bounds;
+pub(super) mod calls;
+pub(super) mod limits;
 pub(super) mod messages;
 pub(super) mod money;
 pub(super) mod registry;
@@ -21,17 +24,19 @@ use settee::mq::control::{DeadLetter, DeadLetterQuery, TopicView};
 use settee::mq::{MessageControl, MessageControlClient};
 use settee::rpc::{Channels, StaticInstances};
 use settee::trace::Tracer;
-use settee::txn::{ListTransactions, TransactionStats, TransactionSummary};
+use settee::txn::{ListTransactions, State, TransactionStats, TransactionSummary, TransactionView};
 use settee::txn::{TransactionControl, TransactionControlClient};
 use settee::{Error, Reply};
 use settee_payments::api::{RECONCILE, TRANSFERS};
 use settee_payments::notify;
 
 use super::books::{self, Ledger};
+use super::desk::Served;
 use super::journal::Order;
 use super::letters::{self, Known};
 use super::runs::{BEAT, Inner as Firings, ONCE, TIDY};
 use super::stage::{Stage, call_context, sleep_between};
+use super::till::Coin;
 use crate::history::Violation;
 use crate::run::Checks;
 use crate::world::World;
@@ -48,14 +53,18 @@ pub(super) struct Evidence {
     pub(super) accounts_opened: bool,
     pub(super) ledgers: Vec<Ledger>,
     pub(super) outcomes: BTreeMap<String, String>,
-    pub(super) notifications: BTreeSet<String>,
+    pub(super) notifications: Vec<String>,
     pub(super) stats: TransactionStats,
     pub(super) transactions: Vec<TransactionSummary>,
+    /// Those that were aborted, with their branches.
+    pub(super) aborted: Vec<TransactionView>,
     pub(super) letters: Known,
     pub(super) topics: Vec<TopicView>,
     pub(super) dead_letters: Vec<DeadLetter>,
     pub(super) dead_transfers: Vec<DeadLetter>,
     pub(super) firings: Firings,
+    pub(super) coins: BTreeMap<u64, Coin>,
+    pub(super) desk: Served,
     pub(super) runs: BTreeMap<&'static str, Vec<RunView>>,
 }
 
@@ -74,7 +83,10 @@ impl Checks for Bank {
             let evidence = match gather(&self.0).await {
                 Ok(evidence) => evidence,
                 Err(error) => {
-                    return vec![Violation::new("liveness", format_args!("the healed system does not answer: {error}"))];
+                    // Why it does not: most often its store.
+                    let mut found = store::i15_the_store_opens_after_every_crash(&self.0);
+                    found.push(Violation::new("liveness", format_args!("the healed system does not answer: {error}")));
+                    return found;
                 }
             };
             count(world, &evidence);
@@ -86,7 +98,9 @@ impl Checks for Bank {
                 messages::i4_no_effect_is_invented_or_repeated(&evidence),
                 messages::i5_effects_of_a_key_keep_their_order(&evidence),
                 runs::i6_every_run_has_one_effect(&self.0, &evidence),
-                runs::i7_tokens_never_go_backwards(&evidence),
+                runs::i7_tokens_never_go_backwards(&self.0, &evidence),
+                limits::i9_limits_hold_and_let_go(world, &evidence),
+                calls::i10_calls_happen_once_and_are_answered(world, &evidence),
                 registry::i8_every_client_knows_every_instance(&self.0),
                 store::i15_the_store_opens_after_every_crash(&self.0),
             ];
@@ -105,10 +119,16 @@ async fn gather(stage: &Stage) -> Result<Evidence, Error> {
         let list = ListRuns { job: job.to_owned(), limit: PAGE };
         runs.insert(job, ask(async || jobs.runs(list.clone()).await).await?);
     }
-    let ledger = |name| books::Reader::of(stage.database(name)).ledger().map_err(Error::internal);
+    let ledger = |name| books::Reader::of(stage.database(name)).ledger_and_fences().map_err(Error::internal);
+    let all = all_transactions(&transactions).await?;
+    let mut aborted = Vec::new();
+    for one in all.iter().filter(|one| one.state == State::Aborted) {
+        aborted.push(ask(async || transactions.show(one.xid).await).await?);
+    }
     Ok(Evidence {
         stats: ask(async || transactions.stats().await).await?,
-        transactions: all_transactions(&transactions).await?,
+        transactions: all,
+        aborted,
         topics: ask(async || messages.topics().await).await?,
         dead_letters: dead(&messages, letters::TOPIC, letters::GROUP).await?,
         dead_transfers: dead(&messages, TRANSFERS, notify::GROUP).await?,
@@ -120,6 +140,8 @@ async fn gather(stage: &Stage) -> Result<Evidence, Error> {
         accounts_opened: stage.journal.are_accounts_open(),
         letters: stage.letters.known(),
         firings: stage.firings.notes(),
+        coins: stage.coins.all(),
+        desk: stage.desk.notes(),
     })
 }
 
@@ -161,7 +183,7 @@ fn count(world: &World, evidence: &Evidence) {
     use settee::txn::Cause;
     for transaction in &evidence.transactions {
         world.reached(match (transaction.state, transaction.cause) {
-            (settee::txn::State::Committed, _) => "transaction committed",
+            (State::Committed, _) => "transaction committed",
             (_, Some(Cause::Application)) => "transaction aborted by its application",
             (_, Some(Cause::Deadline)) => "transaction aborted by its deadline",
             (_, Some(Cause::BranchUnknown)) => "transaction aborted for an unknown branch",

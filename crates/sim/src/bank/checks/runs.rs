@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use settee::Timestamp;
 use settee::job::control::RunStatus;
+use settee_core::id::FencingToken;
 
 use super::Evidence;
 use crate::bank::runs::{BEAT, Firing, ONCE, RunRef, TIDY};
@@ -109,10 +110,15 @@ fn steady(evidence: &Evidence) -> Vec<Violation> {
     found
 }
 
-/// The writes that a resource took carry tokens that never go backwards.
-pub(in crate::bank) fn i7_tokens_never_go_backwards(evidence: &Evidence) -> Vec<Violation> {
+/// The writes that a resource took carry tokens that never go backwards, and every owner has a token above those before it.
+pub(in crate::bank) fn i7_tokens_never_go_backwards(stage: &Stage, evidence: &Evidence) -> Vec<Violation> {
     let mut highest = BTreeMap::<&str, &Firing>::new();
-    let mut found = Vec::new();
+    let tokens = stage.starts.tokens();
+    let repeated = tokens.windows(2).filter(|lives| lives[1].1 <= lives[0].1);
+    let say = |lives: &[(u32, FencingToken)]| {
+        format!("life {} owns by {}, life {} did by {}", lives[1].0, lives[1].1, lives[0].0, lives[0].1)
+    };
+    let mut found: Vec<_> = repeated.map(|lives| Violation::new("I7", say(lives))).collect();
     for firing in &evidence.firings.accepted {
         let before = highest.entry(&firing.run.job).or_insert(firing);
         if firing.token < before.token {

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use settee::txn::State;
+use settee::txn::{BranchProgress, State};
+use settee_core::txn::fence::Row;
 
 use super::Evidence;
 use crate::bank::books::Entry;
@@ -33,7 +34,8 @@ pub(in crate::bank) fn i2_every_transaction_ends_everywhere_alike(evidence: &Evi
         let open: Vec<_> = open.map(|one| format!("{} {:?} {:?}", one.xid, one.state, one.reference)).collect();
         found.push(violation(format!("{:?}, namely {}", evidence.stats, open.join(", "))));
     }
-    for (xid, branch) in evidence.ledgers.iter().flat_map(|ledger| &ledger.open_fences) {
+    let fences = evidence.ledgers.iter().flat_map(|ledger| &ledger.fences);
+    for ((xid, branch), _) in fences.filter(|(_, row)| **row == Row::Tried) {
         found.push(violation(format!("branch {branch} of {xid} is tried and never ended")));
     }
     for (transfer, sides) in entries(evidence) {
@@ -45,6 +47,24 @@ pub(in crate::bank) fn i2_every_transaction_ends_everywhere_alike(evidence: &Evi
     let unresolved = evidence.orders.iter().filter(|(_, order)| !order.is_abandoned && order.outcome().is_none());
     found.extend(unresolved.map(|(id, order)| violation(format!("order {id} has no outcome: {:?}", order.told))));
     found.extend(decisions(evidence).into_iter().map(violation));
+    found.extend(cancelled(evidence).into_iter().map(violation));
+    found
+}
+
+/// Every branch that was cancelled has its row, even if the cancel was all that ever came: else a late try would take effect.
+fn cancelled(evidence: &Evidence) -> Vec<String> {
+    let mut found = Vec::new();
+    for one in &evidence.aborted {
+        let xid = one.summary.xid;
+        let of_ledgers = one.branches.iter().filter(|branch| branch.service.starts_with("pay."));
+        for branch in of_ledgers.filter(|branch| matches!(branch.progress, BranchProgress::Done { .. })) {
+            let row = evidence.ledgers.iter().find_map(|ledger| ledger.fences.get(&(xid, branch.branch.to_string())));
+            if !matches!(row, Some(Row::Cancelled | Row::Suppressed)) {
+                found
+                    .push(format!("branch {} of {xid} was cancelled ({:?}), its row is {row:?}", branch.branch, branch.progress));
+            }
+        }
+    }
     found
 }
 
