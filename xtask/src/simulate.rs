@@ -11,8 +11,8 @@ use crate::cargo;
 /// Run the simulator over many seeds, or over the one that failed.
 #[derive(Args)]
 pub(crate) struct Simulate {
-    /// How many seeds to run.
-    #[arg(long, value_name = "N", required_unless_present = "seed", conflicts_with = "seed")]
+    /// How many seeds to run; with `--planted`, at most so many for each bug (default 1000).
+    #[arg(long, value_name = "N", required_unless_present_any = ["seed", "planted"], conflicts_with = "seed")]
     seeds: Option<u64>,
     /// The first of them.
     #[arg(long, value_name = "S", requires = "seeds")]
@@ -23,6 +23,12 @@ pub(crate) struct Simulate {
     /// Fail when a fault never struck or an end state was never reached.
     #[arg(long, requires = "seeds")]
     require_all: bool,
+    /// Plant each known bug in turn, and fail unless the checker that it is meant for finds it.
+    #[arg(long, conflicts_with_all = ["seed", "require_all", "meta"])]
+    planted: bool,
+    /// Plant only so many of them, others each day.
+    #[arg(long, value_name = "N", requires = "planted")]
+    rotate: Option<u64>,
     /// Run every seed twice and compare what happened.
     #[arg(long)]
     meta: bool,
@@ -41,9 +47,10 @@ impl Simulate {
     }
 
     fn arguments(&self) -> Vec<String> {
-        let numbers = [("--seeds", self.seeds), ("--from", self.from), ("--seed", self.seed)];
+        let numbers = [("--seeds", self.seeds), ("--from", self.from), ("--seed", self.seed), ("--rotate", self.rotate)];
         let given = numbers.into_iter().filter_map(|(flag, number)| Some([flag.to_owned(), number?.to_string()]));
-        let switches = [("--require-all", self.require_all), ("--meta", self.meta), ("--json", self.json)];
+        let switches =
+            [("--require-all", self.require_all), ("--planted", self.planted), ("--meta", self.meta), ("--json", self.json)];
         let switched = switches.into_iter().filter(|(_, on)| *on).map(|(flag, _)| flag.to_owned());
         given.flatten().chain(switched).collect()
     }
@@ -53,11 +60,34 @@ impl Simulate {
 mod tests {
     use super::*;
 
+    fn of(written: &[&str]) -> Vec<String> {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            simulate: Simulate,
+        }
+        let line = <Line as clap::Parser>::try_parse_from([&["simulate"], written].concat());
+        line.map_or_else(|error| vec![error.kind().to_string()], |line| line.simulate.arguments())
+    }
+
     #[test]
     fn the_simulator_gets_what_the_user_wrote() {
-        let many = Simulate { seeds: Some(20), from: Some(7), seed: None, require_all: true, meta: false, json: true };
-        assert_eq!(many.arguments(), ["--seeds", "20", "--from", "7", "--require-all", "--json"]);
-        let one = Simulate { seeds: None, from: None, seed: Some(3), require_all: false, meta: false, json: false };
-        assert_eq!(one.arguments(), ["--seed", "3"]);
+        for written in [
+            &["--seeds", "20", "--from", "7", "--require-all", "--json"][..],
+            &["--seed", "3"],
+            &["--planted", "--json"],
+            &["--seeds", "50", "--rotate", "2", "--planted"],
+        ] {
+            assert_eq!(of(written), written);
+        }
+    }
+
+    #[test]
+    fn nothing_to_run_and_two_things_to_run_are_refused() {
+        for written in
+            [&[][..], &["--seed", "3", "--seeds", "9"], &["--planted", "--seed", "3"], &["--seeds", "9", "--rotate", "2"]]
+        {
+            assert_eq!(of(written).len(), 1, "{written:?}");
+        }
     }
 }
