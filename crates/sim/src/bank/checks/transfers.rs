@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use settee::txn::{BranchProgress, State};
+use settee::txn::{BranchProgress, State, TryState};
 use settee_core::txn::fence::Row;
 
 use super::Evidence;
@@ -56,7 +56,9 @@ fn cancelled(evidence: &Evidence) -> Vec<String> {
     let mut found = Vec::new();
     for one in &evidence.aborted {
         let xid = one.summary.xid;
-        let of_ledgers = one.branches.iter().filter(|branch| branch.service.starts_with("pay."));
+        // A branch that said no rolled back everything, and is never sent a cancel.
+        let of_ledgers =
+            one.branches.iter().filter(|branch| branch.service.starts_with("pay.") && branch.tried != TryState::Refused);
         for branch in of_ledgers.filter(|branch| matches!(branch.progress, BranchProgress::Done { .. })) {
             let row = evidence.ledgers.iter().find_map(|ledger| ledger.fences.get(&(xid, branch.branch.to_string())));
             if !matches!(row, Some(Row::Cancelled | Row::Suppressed)) {
