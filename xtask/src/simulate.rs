@@ -29,6 +29,9 @@ pub(crate) struct Simulate {
     /// Plant only so many of them, others each day.
     #[arg(long, value_name = "N", requires = "planted")]
     rotate: Option<u64>,
+    /// The day since 1970 whose planted bugs are run, as it was printed (default: today).
+    #[arg(long, value_name = "DAY", requires = "rotate")]
+    day: Option<u64>,
     /// Run every seed twice and compare what happened.
     #[arg(long)]
     meta: bool,
@@ -47,7 +50,8 @@ impl Simulate {
     }
 
     fn arguments(&self) -> Vec<String> {
-        let numbers = [("--seeds", self.seeds), ("--from", self.from), ("--seed", self.seed), ("--rotate", self.rotate)];
+        let seeds = [("--seeds", self.seeds), ("--from", self.from), ("--seed", self.seed)];
+        let numbers = [seeds.as_slice(), &[("--rotate", self.rotate), ("--day", self.day)]].concat();
         let given = numbers.into_iter().filter_map(|(flag, number)| Some([flag.to_owned(), number?.to_string()]));
         let switches =
             [("--require-all", self.require_all), ("--planted", self.planted), ("--meta", self.meta), ("--json", self.json)];
@@ -76,7 +80,7 @@ mod tests {
             &["--seeds", "20", "--from", "7", "--require-all", "--json"][..],
             &["--seed", "3"],
             &["--planted", "--json"],
-            &["--seeds", "50", "--rotate", "2", "--planted"],
+            &["--seeds", "50", "--rotate", "2", "--day", "20781", "--planted"],
         ] {
             assert_eq!(of(written), written);
         }

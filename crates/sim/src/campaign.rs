@@ -68,23 +68,16 @@ pub struct Summary {
 impl Campaign {
     /// Runs every seed by `run`.
     #[must_use]
-    #[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "workers and throughput belong to the real world")]
+    #[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "throughput belongs to the real world")]
     pub fn run(&self, run: impl Fn(u64) -> SeedReport + Sync) -> Summary {
         let started = std::time::Instant::now();
         let next = AtomicU64::new(self.seeds.start);
         let summary = Mutex::new(Summary::default());
-        let cores = cores::available();
-        let workers = self.workers.unwrap_or(cores.len()).max(1);
-        std::thread::scope(|scope| {
-            for core in cores.iter().cycle().take(workers) {
-                scope.spawn(|| {
-                    cores::stay_on(*core);
-                    while let Some(seed) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < self.seeds.end) {
-                        let report = self.run_one(seed, &run);
-                        summary.lock().add(report, started.elapsed());
-                        self.show(&summary.lock());
-                    }
-                });
+        cores::side_by_side(self.workers, || {
+            while let Some(seed) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < self.seeds.end) {
+                let report = self.run_one(seed, &run);
+                summary.lock().add(report, started.elapsed());
+                self.show(&summary.lock());
             }
         });
         if self.is_showing() {

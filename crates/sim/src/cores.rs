@@ -11,16 +11,31 @@ use nix::unistd::Pid;
 const THIS: Pid = Pid::from_raw(0);
 
 /// Numbers of the cores that this thread may run on; one unnamed core where the system does not tell.
-pub(crate) fn available() -> Vec<usize> {
+fn available() -> Vec<usize> {
     let Ok(allowed) = sched_getaffinity(THIS) else { return vec![0] };
     (0..CpuSet::count()).filter(|core| allowed.is_set(*core).unwrap_or(false)).collect()
 }
 
 /// Keeps this thread, and processes that it starts from now on, to one core.
-pub(crate) fn stay_on(core: usize) {
+fn stay_on(core: usize) {
     let mut only = CpuSet::new();
     // A system that does not allow it runs seeds all the same, more slowly.
     let _ = only.set(core).and_then(|()| sched_setaffinity(THIS, &only));
+}
+
+/// Runs `work` on as many threads as `workers` says, or one for each core, and waits for all of them. Each stays on its core.
+#[expect(clippy::disallowed_methods, reason = "workers belong to the real world")]
+pub(crate) fn side_by_side(workers: Option<usize>, work: impl Fn() + Sync) {
+    let cores = available();
+    let (work, workers) = (&work, workers.unwrap_or(cores.len()).max(1));
+    std::thread::scope(|scope| {
+        for core in cores.iter().copied().cycle().take(workers) {
+            scope.spawn(move || {
+                stay_on(core);
+                work();
+            });
+        }
+    });
 }
 
 #[cfg(test)]

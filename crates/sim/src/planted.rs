@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Serialize;
 
 use crate::bank::Plant;
+use crate::cores;
 use crate::run::SeedReport;
 
 /// Width of the longest name of a plant in a table.
@@ -20,8 +21,8 @@ const NAME_WIDTH: usize = 28;
 pub struct Search {
     /// The seeds that each bug is given.
     pub seeds: Range<u64>,
-    /// How many run at a time.
-    pub workers: usize,
+    /// How many run at a time; one a core if it is `None`.
+    pub workers: Option<usize>,
 }
 
 /// What became of one planted bug.
@@ -58,19 +59,14 @@ impl Search {
     }
 
     /// The first seed of which `finds` is true.
-    #[expect(clippy::disallowed_methods, reason = "workers belong to the real world")]
     fn first(&self, finds: impl Fn(u64) -> bool + Sync) -> Option<u64> {
         let (next, first) = (AtomicU64::new(self.seeds.start), AtomicU64::new(self.seeds.end));
-        std::thread::scope(|scope| {
-            for _ in 0..self.workers.max(1) {
-                scope.spawn(|| {
-                    let take = || Some(next.fetch_add(1, Ordering::Relaxed));
-                    while let Some(seed) = take().filter(|seed| *seed < first.load(Ordering::Relaxed)) {
-                        if finds(seed) {
-                            first.fetch_min(seed, Ordering::Relaxed);
-                        }
-                    }
-                });
+        cores::side_by_side(self.workers, || {
+            let take = || Some(next.fetch_add(1, Ordering::Relaxed));
+            while let Some(seed) = take().filter(|seed| *seed < first.load(Ordering::Relaxed)) {
+                if finds(seed) {
+                    first.fetch_min(seed, Ordering::Relaxed);
+                }
             }
         });
         Some(first.into_inner()).filter(|seed| *seed < self.seeds.end)
@@ -141,7 +137,7 @@ mod tests {
     #[test]
     fn the_first_seed_counts_however_many_run_at_once_and_another_invariant_does_not() {
         for workers in [1, 2, 7] {
-            let search = Search { seeds: 10..60, workers };
+            let search = Search { seeds: 10..60, workers: Some(workers) };
             let finds = search.run(&[plant()], |_, seed| report(seed, if seed >= 31 { plant().breaks() } else { "liveness" }));
             let found = Found { name: plant().name(), invariant: "I1", found_after_seeds: Some(22) };
             assert_eq!((finds.missed(), finds.planted), (0, vec![found]), "{workers} workers");
@@ -150,7 +146,7 @@ mod tests {
 
     #[test]
     fn what_no_seed_finds_is_missed_and_null() {
-        let finds = Search { seeds: 1..9, workers: 2 }.run(&[plant()], |_, seed| report(seed, "I2"));
+        let finds = Search { seeds: 1..9, workers: Some(2) }.run(&[plant()], |_, seed| report(seed, "I2"));
         assert_eq!(finds.missed(), 1);
         let expected = r#"{"planted":[{"name":"mints-money","invariant":"I1","found_after_seeds":null}]}"#;
         assert_eq!(serde_json::to_string(&finds).unwrap(), expected);

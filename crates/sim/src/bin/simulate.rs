@@ -40,9 +40,12 @@ struct Arguments {
     /// Run every planted bug of the bank until its checker finds it.
     #[arg(long, conflicts_with_all = ["seed", "plant"])]
     planted: bool,
-    /// Run only so many planted bugs, others each day.
+    /// Run only so many planted bugs, others each day; which day it is, and which they are, is said on standard error.
     #[arg(long, value_name = "N", requires = "planted")]
     rotate: Option<usize>,
+    /// The day since 1970 whose planted bugs are run [default: today].
+    #[arg(long, value_name = "DAY", requires = "rotate")]
+    day: Option<usize>,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -103,7 +106,8 @@ fn main() -> ExitCode {
 
 /// The test of the tests: every planted bug is found by the checker that is meant to find it.
 fn planted(arguments: &Arguments) -> ExitCode {
-    let plants = arguments.rotate.map_or_else(|| Plant::all().collect(), |count| rotated(count, today()));
+    let plants =
+        arguments.rotate.map_or_else(|| Plant::all().collect(), |count| chosen(count, arguments.day.unwrap_or_else(today)));
     let search = Search { seeds: arguments.seeds(SEEDS_OF_A_PLANT), workers: arguments.workers };
     let finds = search.run(&plants, |plant, seed| in_a_process(&Arguments { plant: Some(plant), ..arguments.clone() }, seed));
     match arguments.json {
@@ -111,6 +115,14 @@ fn planted(arguments: &Arguments) -> ExitCode {
         false => print!("{finds}"),
     }
     if finds.missed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The planted bugs of a day.
+fn chosen(count: usize, day: usize) -> Vec<Plant> {
+    let plants = rotated(count, day);
+    let names: Vec<_> = plants.iter().map(|plant| plant.name()).collect();
+    eprintln!("planted on day {day}: {}; again: simulate --planted --rotate {count} --day {day}", names.join(", "));
+    plants
 }
 
 /// Days since 1970.
