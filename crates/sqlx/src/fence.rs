@@ -19,7 +19,9 @@ const UPSERT: &str = "INSERT INTO settee_fence (xid, branch, service, state, cla
     ON CONFLICT (xid, branch) DO UPDATE SET claim = settee_fence.claim
     RETURNING state, claim, saved";
 
-const SET: &str = "UPDATE settee_fence SET state = ?, saved = coalesce(?, saved), updated_at_ms = ? WHERE xid = ? AND branch = ?";
+/// The time of the row never goes back: else a clock that is set back during a try would hide that its deadline is wrong.
+const SET: &str = "UPDATE settee_fence SET state = ?, saved = coalesce(?, saved), updated_at_ms = max(updated_at_ms, ?)
+    WHERE xid = ? AND branch = ?";
 
 const OVERDUE: &str = "SELECT xid, branch FROM settee_fence
     WHERE service = ? AND state = ? AND (deadline_ms < ? OR updated_at_ms > ?) AND (xid, branch) > (?, ?)

@@ -194,3 +194,20 @@ async fn only_overdue_tries_are_found_page_by_page() {
     let other = OverdueQuery { service: "pay.Credit", deadline_before: now, after: None, limit: 3 };
     assert_eq!(LocalStore::overdue(&database, other).await.unwrap(), []);
 }
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_during_a_try_does_not_keep_what_it_holds_for_hours() {
+    let home = Home::new();
+    let database = home.open().await;
+    let hours_ahead = env::wall_clock().after(Duration::from_secs(6 * 60 * 60));
+    let claim = claim(xid(), Request::Try, hours_ahead);
+    let mut tx = database.begin().await.unwrap();
+    tx.fence(&claim).await.unwrap();
+    let written_ahead = query("UPDATE settee_fence SET updated_at_ms = ?").bind(hours_ahead.millis());
+    written_ahead.execute(&mut tx).await.unwrap();
+    // The clock is right again before the try ends.
+    tx.set_fence(&claim.key, State::Tried, Some(Bytes::from_static(b"hold"))).await.unwrap();
+    LocalTx::commit(tx).await.unwrap();
+    let page = OverdueQuery { service: "pay.Debit", deadline_before: env::wall_clock(), after: None, limit: 9 };
+    assert_eq!(LocalStore::overdue(&database, page).await.unwrap(), [claim.key]);
+}

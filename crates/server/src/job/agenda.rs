@@ -40,7 +40,7 @@ impl Agenda {
     /// Takes the earliest item, if its time has come.
     pub(super) fn take(&mut self, now: Timestamp) -> Option<Item> {
         if now.after(SET_BACK) < std::mem::replace(&mut self.looked_at, now) {
-            self.look_at_offers_again(now);
+            self.look_again(now);
         }
         if self.next()? > now {
             return None;
@@ -50,10 +50,11 @@ impl Agenda {
         Some(item)
     }
 
-    /// A clock that was wrong and is set back would keep every pending offer waiting for as long as it was wrong.
-    fn look_at_offers_again(&mut self, now: Timestamp) {
-        let offers: Vec<_> = self.times.keys().filter(|item| matches!(item, Item::Offer(_))).cloned().collect();
-        offers.into_iter().for_each(|offer| self.set(offer, now));
+    /// A clock that was wrong and is set back would keep every pending offer, and every job that is to be planned again, waiting
+    /// for as long as it was wrong. A run that falls due is not early by it: it keeps its time.
+    fn look_again(&mut self, now: Timestamp) {
+        let waiting: Vec<_> = self.times.keys().filter(|item| !matches!(item, Item::Fire(..))).cloned().collect();
+        waiting.into_iter().for_each(|item| self.set(item, now));
     }
 
     /// The time of the earliest item.
@@ -67,14 +68,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_that_is_set_back_makes_no_offer_wait_and_no_run_early() {
+    fn a_clock_that_is_set_back_makes_no_offer_and_no_plan_wait_and_no_run_early() {
         let at = |seconds| Timestamp::EPOCH.after(Duration::from_secs(seconds));
         let offer = Item::Offer(RunId { job: "a".into(), version: 1, due: at(1), slice: 0 });
         let mut agenda = Agenda::default();
         assert_eq!(agenda.take(at(9_000)), None);
+        let plan = Item::Plan("b".into());
         agenda.set(offer.clone(), at(9_001));
+        agenda.set(plan.clone(), at(9_001));
         agenda.set(Item::Fire("a".into(), at(9_002)), at(9_002));
-        assert_eq!((agenda.take(at(10)), agenda.take(at(10))), (Some(offer), None));
+        assert_eq!([agenda.take(at(10)), agenda.take(at(10)), agenda.take(at(10))], [Some(plan), Some(offer), None]);
     }
 
     #[test]

@@ -55,11 +55,12 @@ where
     if attempt.remaining_ms == 0 {
         return Err(Fault::Failed(too_late(service, &attempt)));
     }
-    let remaining = Duration::from_millis(attempt.remaining_ms);
-    let (deadline, ends_at) = (env::wall_clock().after(remaining), Instant::now() + remaining);
+    let ends_at = Instant::now() + Duration::from_millis(attempt.remaining_ms);
     let key = FenceKey { xid: attempt.xid, branch: attempt.branch };
-    let claim = FenceClaim { key, service, request: Request::Try, deadline };
     let mut tx = store.begin().await.map_err(undone)?;
+    // Only now: a clock that is set back while this waits would give the row a deadline that nothing else in it shows to be wrong.
+    let deadline = env::wall_clock().after(ends_at.saturating_duration_since(Instant::now()));
+    let claim = FenceClaim { key, service, request: Request::Try, deadline };
     let row = tx.fence(&claim).await.map_err(undone)?;
     match Request::Try.on(row.before.filter(|_| !Bug::RepeatsTries.is_planted())) {
         Action::RunBusiness(next) => try_now::<P>(handler, tx, Fenced { key: claim.key, next, ends_at }, &attempt.order).await,
