@@ -107,6 +107,11 @@ impl Network {
         self.with(|table| table.links.is_cut((one, other)) || table.links.is_cut((other, one)))
     }
 
+    /// Breaks every open connection of a node.
+    pub(crate) fn reset(&self, node: NodeId) {
+        self.with(|table| table.reset(node));
+    }
+
     /// Undoes one cut of this direction.
     pub(crate) fn rejoin(&self, link: (NodeId, NodeId)) {
         self.with(|table| table.rejoin(link));

@@ -121,6 +121,11 @@ impl World {
         self.0.network.are_apart(one.id(), other.id())
     }
 
+    /// Breaks every open connection of a node at once, as a switch does that dies. Its process lives and may connect again.
+    pub fn reset_connections(&self, node: &Node) {
+        self.0.network.reset(node.id());
+    }
+
     /// Folds an event into the history: whatever the system shows to the outside. `fields` name what identifies it.
     pub fn record(&self, event: &'static str, fields: impl fmt::Display) {
         self.0.history.record(event, fields);

@@ -70,8 +70,8 @@ impl Flow {
     /// What each breaker is doing, in the order of the rules.
     #[must_use]
     pub fn breakers(&self) -> Vec<(String, BreakerState)> {
-        let gates = self.0.gates.load();
-        gates.iter().filter_map(|gate| Some((gate.rule.name.clone(), gate.breaker()?))).collect()
+        let chain = self.0.chain.load();
+        chain.gates().filter_map(|gate| Some((gate.rule.name.clone(), gate.breaker()?))).collect()
     }
 
     /// Calls over the limit of each rule, refused or observed, in the order of the rules.

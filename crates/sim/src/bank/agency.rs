@@ -13,14 +13,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use settee::app::App;
 use settee::txn::{LocalTx, Transactions};
-use settee::{Error, Reply};
+use settee::{Certainty, Context, Error, Reply};
+use settee_core::env;
 use settee_payments::api::{CreditClient, DebitClient, Hold, Leg, Refusal};
 use settee_sqlx::{Database, Tx};
 use sqlx::query;
 
 use super::customers::draw;
 use super::sql;
-use super::stage::{Stage, call_context, sleep_between};
+use super::stage::{Stage, sleep_between};
 use crate::faults::SAFETY;
 
 /// How long an errand may take before it is aborted.
@@ -28,6 +29,11 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Between two errands, in milliseconds.
 const PAUSE_MILLIS: (usize, usize) = (1_000, 5_000);
+
+/// How long whoever sends an errand waits, in milliseconds: for every second one hardly as long as it takes, so that it is often given
+/// up while its commit is under way.
+const PATIENCE_MILLIS: usize = 8_000;
+const SHORT_MILLIS: (usize, usize) = (30, 200);
 
 /// Before the end of the safety phase, new errands end.
 const LAST_ERRANDS: Duration = Duration::from_secs(3);
@@ -110,20 +116,26 @@ pub(super) async fn send(stage: Arc<Stage>, agency: AgencyClient, transactions: 
         let transfer = draw(format!("e-{number}"));
         let minor = 1 + i64::try_from(number).unwrap_or(0);
         let errand = Errand { debit: transfer.debit(minor), credit: transfer.credit(minor) };
-        let ended = call_context().scope(run(&agency, &transactions, errand)).await;
+        let ended = Context::root("bank").with_timeout(patience()).scope(run(&agency, &transactions, errand)).await;
         stage.world.record("errand", format_args!("{} {ended:?}", transfer.id));
         stage.world.reached(if ended.is_ok() { "errand made" } else { "errand not made" });
+        stage.journal.errand_ended(transfer.id, ended);
     }
 }
 
-async fn run(agency: &AgencyClient, transactions: &Transactions, errand: Errand) -> Result<(), String> {
+fn patience() -> Duration {
+    let short = SHORT_MILLIS.0 + env::random_below(SHORT_MILLIS.1 - SHORT_MILLIS.0);
+    let millis = if env::random_below(2) == 0 { short } else { PATIENCE_MILLIS };
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+}
+
+/// Whether it was made, or how certain it is that it was not.
+async fn run(agency: &AgencyClient, transactions: &Transactions, errand: Errand) -> Result<(), Certainty> {
     let transfer = transactions.begin("errand", TIMEOUT).with_reference(&errand.debit.transfer);
-    match transfer.attempt(agency, errand).await {
-        Ok(_) => transfer.commit().await.map_err(|error| error.to_string()),
-        Err(fault) => {
-            // Nobody waits for the abort: it follows by itself, at the deadline at the latest.
-            drop(transfer.abort().await);
-            Err(format!("{fault:?}"))
-        }
+    if transfer.attempt(agency, errand).await.is_ok() {
+        return transfer.commit().await.map_err(|error| error.certainty());
     }
+    // Nobody waits for the abort: it follows by itself, at the deadline at the latest. What was not to be committed is not made.
+    drop(transfer.abort().await);
+    Err(Certainty::NotDone)
 }

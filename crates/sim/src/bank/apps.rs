@@ -54,6 +54,7 @@ where
         if stage.world.phase() == Phase::Safety {
             stage.views.leaves(&stage.world, boot.node);
             running.stop().await;
+            stage.views.has_drained(&stage.world);
             return stage.world.reached("application stopped in order");
         }
     }

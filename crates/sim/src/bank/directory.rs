@@ -33,6 +33,10 @@ struct Inner {
     shown: BTreeMap<&'static str, Shown>,
     /// When each node last began a life, as seen by the watcher, left in order, or was out of touch with the registry.
     lives: BTreeMap<NodeId, (u32, Duration)>,
+    /// When the last process that left in order was through with its drain.
+    drained_at: Duration,
+    /// When the registry was last seen paused, or lost its connections.
+    registry_disturbed_at: Option<Duration>,
     /// The life of each node in which a service was last seen there.
     seen: BTreeMap<(&'static str, NodeId), u32>,
 }
@@ -54,6 +58,26 @@ impl Views {
     /// A process begins to live, or leaves in order.
     pub(super) fn leaves(&self, world: &World, node: NodeId) {
         self.0.lock().lives.insert(node, (0, world.elapsed()));
+    }
+
+    /// A process that leaves in order has drained: what was under way may have taken longer than the time of faults.
+    pub(super) fn has_drained(&self, world: &World) {
+        self.0.lock().drained_at = world.elapsed();
+    }
+
+    /// When the last process that left in order was through.
+    pub(super) fn drained_at(&self) -> Duration {
+        self.0.lock().drained_at
+    }
+
+    /// All connections of a node break.
+    pub(super) fn loses_connections(&self, stage: &Stage, node: NodeId) {
+        let now = stage.world.elapsed();
+        if stage.server_node().is_some_and(|server| server.id() == node) {
+            self.0.lock().registry_disturbed_at = Some(now);
+        } else {
+            self.leaves(&stage.world, node);
+        }
     }
 
     /// The addresses at which each service is published, and what the watcher was shown last.
@@ -79,8 +103,9 @@ impl Views {
         if before.addresses != addresses {
             *before = Shown { addresses, changed_at: stage.world.elapsed() };
         }
-        if became_empty && let Some(node) = inner.settled(stage, service) {
-            stage.violated("I8", format_args!("the list of {service} became empty while {node} lived"));
+        let settled = inner.settled(stage.world.elapsed(), service);
+        if became_empty && settled.len() > inner.may_have_left(stage.world.elapsed()) {
+            stage.violated("I8", format_args!("the list of {service} became empty while {settled:?} lived"));
         }
     }
 }
@@ -93,24 +118,32 @@ impl Inner {
         }
     }
 
-    /// A publisher that was listed in this life, which is a long one, and was in touch with the registry all the time.
-    fn settled(&self, stage: &Stage, service: &'static str) -> Option<NodeId> {
-        let now = stage.world.elapsed();
+    /// The publishers that were listed in this life, which is a long one, and were in touch with the registry all the time.
+    fn settled(&self, now: Duration, service: &'static str) -> Vec<NodeId> {
         let is_settled = |node: &&Node| {
             let since = self.lives.get(&node.id()).map_or(Duration::ZERO, |(_, since)| *since);
             let was_listed = self.seen.get(&(service, node.id())) == Some(&node.incarnation());
             was_listed && node.is_alive() && now.saturating_sub(since) > SETTLED
         };
-        self.publishers.get(service)?.iter().find(is_settled).map(Node::id)
+        self.publishers.get(service).into_iter().flatten().filter(is_settled).map(Node::id).collect()
+    }
+
+    /// How many publishers may be missing although they are well: one whose session broke, or to whom the registry seemed dead while
+    /// it was paused, so that it closed its session. One close is believed, and many at once are not (P7).
+    fn may_have_left(&self, now: Duration) -> usize {
+        usize::from(self.registry_disturbed_at.is_some_and(|disturbed_at| now.saturating_sub(disturbed_at) <= SETTLED))
     }
 
     /// A publisher that cannot speak to the registry, nor the registry to it, leaves the lists by the evidence of P7: its session is
     /// ended by the silence, so it is gone until it is back; or probes fail; or a registry that has restarted does not hear of it
-    /// within the grace. A pause of either is such a silence. Nothing else is an excuse, restarts of the registry included.
+    /// within the grace. A pause of it is such a silence. Nothing else is an excuse, restarts of the registry included.
     fn notes_lives(&mut self, world: &World, registry: &Node) {
         let now = world.elapsed();
+        if registry.is_paused() {
+            self.registry_disturbed_at = Some(now);
+        }
         for node in self.publishers.values().flatten() {
-            let is_out_of_touch = node.is_paused() || registry.is_paused() || world.are_apart(node, registry);
+            let is_out_of_touch = node.is_paused() || world.are_apart(node, registry);
             let life = self.lives.entry(node.id()).or_insert((node.incarnation(), now));
             if life.0 != node.incarnation() || !node.is_alive() || is_out_of_touch {
                 *life = (node.incarnation(), now);

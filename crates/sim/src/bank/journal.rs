@@ -70,6 +70,7 @@ pub(super) struct Journal(Mutex<Inner>);
 #[derive(Default)]
 struct Inner {
     orders: BTreeMap<String, Order>,
+    errands: BTreeMap<String, Result<(), Certainty>>,
     accounts_opened: bool,
 }
 
@@ -89,6 +90,15 @@ impl Journal {
         if let Some(order) = self.0.lock().orders.get_mut(id) {
             order.told.push(told);
         }
+    }
+
+    /// Whoever sent an errand was told that it was made, or how certain it is that it was not.
+    pub(super) fn errand_ended(&self, id: String, told: Result<(), Certainty>) {
+        self.0.lock().errands.insert(id, told);
+    }
+
+    pub(super) fn errands(&self) -> BTreeMap<String, Result<(), Certainty>> {
+        self.0.lock().errands.clone()
     }
 
     pub(super) fn accounts_are_open(&self) {

@@ -9,7 +9,7 @@
 //!                       notify       recorder      worker-1, worker-2        watcher: sees the registry, auditor: the books
 //! ```
 //! Read `stage`, then the programs (`server`, `apps`, `customers`, `letters`, `runs`, `directory`; `till`, `desk` and `agency` for
-//! calls, limits and nested branches; `impostor` and `rival` for what was started by mistake), then `checks`: a file for each
+//! calls, limits and nested branches; `impostor`, `rival` and `switch` for what else goes wrong), then `checks`: a file for each
 //! group of invariants. `plant` has the bugs that show that the checks can fail. Left out: servers that share the shards, since one
 //! owns all of them in the embedded form, and power cuts of the SQLite nodes, whose files are real: they are kills there.
 
@@ -30,6 +30,7 @@ mod runs;
 mod server;
 mod sql;
 mod stage;
+mod switch;
 mod till;
 
 pub use plant::Plant;
@@ -109,6 +110,7 @@ impl Workload for Bank {
         client(&stage, "bank", customers::run);
         client(&stage, "watcher", directory::watch);
         client(&stage, "auditor", audit);
+        client(&stage, "switch", switch::fail);
         rival::add(&stage, beside);
         Box::new(checks::Bank(stage))
     }

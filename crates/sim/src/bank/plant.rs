@@ -78,20 +78,19 @@ const fn broken_by(bug: Bug) -> &'static str {
     use Bug::*;
     match bug {
         RepeatsTries | RepeatsCancels => "I1",
-        SecondGroupInFlight | ForgetsRecovery | SendsBeforeDecision | ForgetsEmptyCancels | ForgetsJoins | CommitsOutboxAlone => {
-            "I2"
-        }
-        AcknowledgesBeforeSync | AcknowledgesFirst | CursorRunsAhead | ForgetsExpectedTail => "I3",
+        SecondGroupInFlight | ForgetsUnknownGroup | ForgetsRecovery | SendsBeforeDecision | ForgetsEmptyCancels
+        | ForgetsJoins | CommitsOutboxAlone => "I2",
+        AcknowledgesBeforeSync | TrustsTornTail | AcknowledgesFirst | CursorRunsAhead | ForgetsExpectedTail => "I3",
         ForgetsBeforePublishing | ForgetsInbox | StoresRepeats => "I4",
         MixesKeys => "I5",
-        DropsIncarnation | RunsByNow | ForgetsDoubt | RepeatsRuns | WorkerForgetsRuns => "I6",
+        AnswersBeforeItsGroup | DropsIncarnation | RunsByNow | ForgetsDoubt | RepeatsRuns | WorkerForgetsRuns => "I6",
         ReusesEpoch => "I7",
         PushesEmptyList | BelievesManyCloses => "I8",
         AdmitsOverRate | BreakerNeverProbes | ProbesWithoutLimit => "I9",
         RetriesUnknown | RetriesWithoutEnd | CallsUnknownFailed | WallClockDeadline | AnswersTheOldestCall => "I10",
         ExceedsCredit | LeaksTasks => "I13",
-        SkipsLogSync | SkipsStoreSync | TrustsTornTail => "I15",
-        AnswersBeforeItsGroup | ForgetsUnknownGroup | CommitCallsUnknownFailed => "I16",
+        SkipsLogSync | SkipsStoreSync => "I15",
+        CommitCallsUnknownFailed => "I16",
     }
 }
 

@@ -53,8 +53,8 @@ pub(super) enum Progress {
 
 pub(super) struct Connection {
     pub(super) progress: Progress,
-    caller: End,
-    callee: End,
+    pub(super) caller: End,
+    pub(super) callee: End,
     outward: Pipe,
     inward: Pipe,
 }

@@ -100,6 +100,18 @@ fn a_killed_peer_resets_and_its_port_refuses_until_it_listens_again() {
 }
 
 #[test]
+fn a_switch_that_dies_breaks_both_ends_and_what_was_on_its_way_and_nobody_is_gone() {
+    in_calm_world(|world| async move {
+        let (client, server, mut near, mut far) = connected(&world).await;
+        near.write_all(b"lost").await.unwrap();
+        world.reset_connections(&server);
+        assert_eq!(near.read_u8().await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+        assert_eq!(far.read_u8().await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+        assert!(dial(&client, server.address(80)).await.is_ok());
+    });
+}
+
+#[test]
 fn a_machine_without_power_is_silent_until_it_is_up_again() {
     in_calm_world(|world| async move {
         let (client, server, mut near, _far) = connected(&world).await;

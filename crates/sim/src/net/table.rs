@@ -97,6 +97,21 @@ impl Table {
         }
     }
 
+    /// Breaks every open connection of a node at both of its ends; what was on its way is lost.
+    pub(super) fn reset(&mut self, node: NodeId) {
+        self.history.record("reset", node);
+        let is_of_node = |it: &Connection| it.progress == Progress::Open && (it.caller.node == node || it.callee.node == node);
+        let broken: Vec<_> = self.connections.iter().filter(|(_, it)| is_of_node(it)).map(|(id, _)| *id).collect();
+        for connection in broken {
+            for side in [Side::Caller, Side::Callee] {
+                if let Some(connection) = self.connections.get_mut(&connection) {
+                    connection.pipe(side).lose_transit();
+                }
+                self.break_end(Direction { connection, side }, io::ErrorKind::ConnectionReset);
+            }
+        }
+    }
+
     /// An end whose process died. Of what it had written, a part or all may still be on its way.
     pub(super) fn abandon(&mut self, end: Direction, silently: bool) {
         let loses_transit = self.random.random_bool(0.5);

@@ -26,7 +26,7 @@ use settee::rpc::{Channels, StaticInstances};
 use settee::trace::Tracer;
 use settee::txn::{ListTransactions, State, TransactionStats, TransactionSummary, TransactionView};
 use settee::txn::{TransactionControl, TransactionControlClient};
-use settee::{Error, Reply};
+use settee::{Certainty, Error, Reply};
 use settee_payments::api::{RECONCILE, TRANSFERS};
 use settee_payments::notify;
 
@@ -50,6 +50,7 @@ const PAGE: u32 = 500;
 /// Everything that the checks look at.
 pub(super) struct Evidence {
     pub(super) orders: BTreeMap<String, Order>,
+    pub(super) errands: BTreeMap<String, Result<(), Certainty>>,
     pub(super) accounts_opened: bool,
     pub(super) ledgers: Vec<Ledger>,
     pub(super) outcomes: BTreeMap<String, String>,
@@ -137,6 +138,7 @@ async fn gather(stage: &Stage) -> Result<Evidence, Error> {
         outcomes: books::outcomes(&stage.database("payment")).map_err(Error::internal)?,
         notifications: books::notifications(&stage.database("notify")).map_err(Error::internal)?,
         orders: stage.journal.orders(),
+        errands: stage.journal.errands(),
         accounts_opened: stage.journal.are_accounts_open(),
         letters: stage.letters.known(),
         firings: stage.firings.notes(),

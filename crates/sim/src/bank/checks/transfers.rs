@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use settee::Certainty;
 use settee::txn::{BranchProgress, State, TryState};
 use settee_core::txn::fence::Row;
 
@@ -85,14 +86,22 @@ fn decisions(evidence: &Evidence) -> Vec<String> {
 }
 
 /// A receipt has its effect, for ever the same; a refusal has none; nor has an order of which every call was told that it did
-/// not happen.
+/// not happen, nor an errand that was not made.
 pub(in crate::bank) fn i16_what_was_told_is_true(evidence: &Evidence) -> Vec<Violation> {
     let settled = settled(evidence);
     let told = evidence.orders.iter().filter_map(|(id, order)| {
         let lie = lie(order, settled.contains(id), evidence.outcomes.get(id).map(String::as_str))?;
         Some(Violation::new("I16", format_args!("order {id} {lie}; told: {:?}", order.told)))
     });
-    told.collect()
+    let errands = evidence.errands.iter().filter_map(|(id, told)| {
+        let lie = match (told, settled.contains(id)) {
+            (Ok(()), false) => "was made and has no effect",
+            (Err(Certainty::NotDone), true) => "was not made, and has an effect",
+            _ => return None,
+        };
+        Some(Violation::new("I16", format_args!("errand {id} {lie}")))
+    });
+    told.chain(errands).collect()
 }
 
 fn lie(order: &Order, has_effect: bool, book: Option<&str>) -> Option<&'static str> {
