@@ -4,17 +4,20 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use settee_tests::kill::{Kills, Plan, Tally};
+use settee_tests::kill::{Kills, Plan, Tally, What};
 
-/// Kill `settee server` again and again under load, and look for everything that it had acknowledged.
+/// Kill a process again and again under load, and look for everything that it had acknowledged.
 #[derive(Parser)]
 #[command(name = "settee-kill")]
 struct Args {
     /// How many kills.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     cycles: u64,
+    /// Whom to kill.
+    #[arg(long, value_enum, default_value_t = Victim::Server)]
+    what: Victim,
     /// The binary; by default the one beside this.
     #[arg(long, value_name = "FILE")]
     settee: Option<PathBuf>,
@@ -24,6 +27,12 @@ struct Args {
     /// Print one JSON object instead of a table.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Victim {
+    Server,
+    Account,
 }
 
 fn main() -> ExitCode {
@@ -41,7 +50,11 @@ fn main() -> ExitCode {
 async fn run(args: Args) -> settee::Result<Tally> {
     let temporary = tempfile::tempdir().map_err(settee::Error::internal)?;
     let folder = args.data.clone().unwrap_or_else(|| temporary.path().to_owned());
-    let plan = Plan { settee: args.settee.clone().unwrap_or_else(beside), folder };
+    let what = match args.what {
+        Victim::Server => What::Server,
+        Victim::Account => What::Account,
+    };
+    let plan = Plan { settee: args.settee.clone().unwrap_or_else(beside), folder, what };
     let mut kills = Kills::start(&plan).await?;
     let progress = progress(args.cycles, args.json);
     while kills.is_running() && kills.tally().cycles < args.cycles {

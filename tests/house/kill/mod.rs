@@ -7,6 +7,7 @@
 //! Callers note what they were answered and nothing else; the checkers then ask the system for it, through the public API, over
 //! sockets. What a kill cannot show is a missing sync, since the kernel lives on: that is the witness of syncs.
 
+mod account;
 mod crowd;
 mod messages;
 mod runs;
@@ -40,6 +41,15 @@ const MOMENT: Duration = Duration::from_millis(40);
 /// One of so many starts is killed before it is ready.
 const KILLED_STARTS: usize = 4;
 
+/// What is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// `settee server`, under transactions, messages and job runs.
+    Server,
+    /// The ledgers of the example, one after the other as it comes, under transfers.
+    Account,
+}
+
 /// What to do.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -47,6 +57,8 @@ pub struct Plan {
     pub settee: PathBuf,
     /// Where everything is kept; the data of what is killed in [`Plan::data`].
     pub folder: PathBuf,
+    /// What is killed.
+    pub what: What,
 }
 
 impl Plan {
@@ -71,8 +83,8 @@ impl Plan {
 
 /// What is loaded, killed and looked through.
 trait Target: Send {
-    /// The callers, and how many acknowledgements each crowd must get in a cycle.
-    fn crowds(&self) -> Vec<(&Crowd, u64)>;
+    /// The callers, and what each crowd does in a cycle.
+    fn crowds(&self) -> Vec<(&Crowd, Share)>;
     /// Before the doors open.
     fn begin_cycle(&mut self) -> BoxFuture<'_, Result<(), Error>>;
     /// Who is killed next, and how it is started again.
@@ -81,6 +93,23 @@ trait Target: Send {
     fn check(&mut self) -> BoxFuture<'_, Vec<Wrong>>;
     /// What is wrong with everything, at the end.
     fn check_all(&mut self) -> BoxFuture<'_, Vec<Wrong>>;
+}
+
+/// What a crowd does in a cycle.
+#[derive(Clone, Copy, Debug)]
+struct Share {
+    /// Operations that must be acknowledged before the kill.
+    wanted: u64,
+    /// Operations that may begin, and so must be looked for afterwards.
+    at_most: u64,
+}
+
+impl Share {
+    /// The callers would wait for ever if they might not begin as much as is wanted: that does not compile.
+    const fn new(wanted: u64, at_most: u64) -> Self {
+        assert!(wanted < at_most, "more is wanted than may begin");
+        Self { wanted, at_most }
+    }
 }
 
 /// A run of kills.
@@ -96,7 +125,10 @@ impl Kills {
     /// # Errors
     /// Something does not start.
     pub async fn start(plan: &Plan) -> Result<Self, Error> {
-        let target = Box::new(server::Server::start(plan).await?);
+        let target: Box<dyn Target> = match plan.what {
+            What::Server => Box::new(server::Server::start(plan).await?),
+            What::Account => Box::new(account::Ledgers::start(plan).await?),
+        };
         Ok(Self { target, cycles: 0, findings: Findings::default() })
     }
 
@@ -115,8 +147,8 @@ impl Kills {
     /// The callers get nothing acknowledged.
     pub async fn load_and_kill(&mut self) -> Result<(), Error> {
         self.target.begin_cycle().await?;
-        for (crowd, _) in self.target.crowds() {
-            crowd.open(runs::BETWEEN_CHECKS);
+        for (crowd, share) in self.target.crowds() {
+            crowd.open(share.at_most);
         }
         self.enough_is_acknowledged().await?;
         tokio::time::sleep(random(MOMENT)).await;
@@ -175,7 +207,7 @@ impl Kills {
 
     async fn enough_is_acknowledged(&self) -> Result<(), Error> {
         let crowds = self.target.crowds();
-        let enough = crowds.into_iter().map(|(crowd, more)| crowd.acknowledges(crowd.acknowledged() + more));
+        let enough = crowds.into_iter().map(|(crowd, share)| crowd.acknowledges(crowd.acknowledged() + share.wanted));
         let waited = tokio::time::timeout(LOAD, futures::future::join_all(enough)).await;
         waited.map(|_| ()).map_err(|_| stuck("the callers get too little acknowledged"))
     }

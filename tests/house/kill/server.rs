@@ -11,20 +11,20 @@ use settee::config::Settings;
 
 use super::crowd::Crowd;
 use super::messages::Messages;
-use super::runs::Runs;
+use super::runs::{self, Runs};
 use super::transactions::Transactions;
 use super::verdict::Wrong;
-use super::{Plan, Target};
+use super::{Plan, Share, Target};
 use crate::process::{Launch, Process};
 use crate::{local, settings};
 
 /// Callers of each kind.
 const CALLERS: usize = 8;
 
-/// Acknowledgements of each kind in a cycle: a hundred and some together.
-const TRANSACTIONS: u64 = 40;
-const MESSAGES: u64 = 40;
-const RUNS: u64 = 25;
+/// What is done of each kind in a cycle: a hundred and some acknowledgements together.
+const TRANSACTIONS: Share = Share::new(40, 1_000);
+const MESSAGES: Share = Share::new(40, 1_000);
+const RUNS: Share = Share::new(25, runs::BETWEEN_CHECKS);
 
 /// The server and its callers.
 pub(super) struct Server {
@@ -33,7 +33,7 @@ pub(super) struct Server {
     transactions: Transactions,
     messages: Messages,
     runs: Runs,
-    crowds: [(Crowd, u64); 3],
+    crowds: [(Crowd, Share); 3],
     _running: Running,
 }
 
@@ -62,8 +62,8 @@ impl Server {
 }
 
 impl Target for Server {
-    fn crowds(&self) -> Vec<(&Crowd, u64)> {
-        self.crowds.iter().map(|(crowd, wanted)| (crowd, *wanted)).collect()
+    fn crowds(&self) -> Vec<(&Crowd, Share)> {
+        self.crowds.iter().map(|(crowd, share)| (crowd, *share)).collect()
     }
 
     fn begin_cycle(&mut self) -> BoxFuture<'_, Result<(), Error>> {
