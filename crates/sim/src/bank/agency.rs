@@ -114,7 +114,7 @@ pub(super) async fn send(stage: Arc<Stage>, agency: AgencyClient, transactions: 
         sleep_between(PAUSE_MILLIS.0, PAUSE_MILLIS.1).await;
         number += 1;
         let transfer = draw(format!("e-{number}"));
-        let minor = 1 + i64::try_from(number).unwrap_or(0);
+        let minor = 1 + i64::from(number);
         let errand = Errand { debit: transfer.debit(minor), credit: transfer.credit(minor) };
         let ended = Context::root("bank").with_timeout(patience()).scope(run(&agency, &transactions, errand)).await;
         stage.world.record("errand", format_args!("{} {ended:?}", transfer.id));

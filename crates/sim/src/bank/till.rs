@@ -83,7 +83,7 @@ impl Till for Drawer {
         let Stage { world, coins, .. } = &*self.0;
         let arrival = (world.elapsed(), Context::current().remaining());
         coins.note(coin, |noted| noted.arrivals.push(arrival));
-        if coin % TURNED_AWAY == 0 {
+        if coin.is_multiple_of(TURNED_AWAY) {
             return Err(Error::new(ErrorKind::Unavailable, codes::DRAINING, "ring up a coin: the till is being counted").into());
         }
         sleep_between(0, WORK_MILLIS).await;
