@@ -43,7 +43,6 @@ const SHORT: &[Step] = &[
     step("simulate", "xtask simulate --seeds 300 --require-all --json"),
     step("simulate-planted", "xtask simulate --planted --rotate 2 --json"),
     step("kill-server", "xtask kill --cycles 30 --json"),
-    step("fuzz", "xtask fuzz --seconds 60 --json"),
     step("test", "xtask test"),
 ];
 
@@ -156,6 +155,14 @@ mod tests {
         let full = names(true, None);
         assert!(names(false, None).iter().all(|name| full.contains(name)));
         assert_eq!(names(true, Some("kill")), ["kill-server", "kill-account"]);
+    }
+
+    #[test]
+    fn the_short_form_runs_what_ci_runs() {
+        let ci = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../.ci/run")).unwrap();
+        for step in SHORT {
+            assert!(ci.contains(&format!("cargo {}", step.arguments)), "{} is not in .ci/run", step.name);
+        }
     }
 
     #[test]

@@ -147,6 +147,12 @@ impl Swarm {
         Self { rates: enabled.map(|(fault, _, level)| (fault, rate(fault, level))).collect() }
     }
 
+    /// Whether the class exists in its world.
+    #[must_use]
+    pub fn suffers(&self, fault: Fault) -> bool {
+        self.rates.contains_key(&fault)
+    }
+
     /// The same without `fault`: to find out which classes a failure needs.
     #[must_use]
     pub fn without(mut self, fault: Fault) -> Self {
@@ -260,7 +266,7 @@ mod tests {
         assert_eq!(Swarm::draw(3), Swarm::draw(3));
         let swarms: Vec<_> = (0..200).map(Swarm::draw).collect();
         for fault in Fault::ALL {
-            let enabled = swarms.iter().filter(|swarm| swarm.rates.contains_key(&fault)).count();
+            let enabled = swarms.iter().filter(|swarm| swarm.suffers(fault)).count();
             assert!((60..140).contains(&enabled), "{} in {enabled} of 200", fault.name());
         }
         assert!(swarms.iter().any(|swarm| swarm.to_string() == "calm"));

@@ -22,17 +22,7 @@ const COLUMNS: [Column; 6] = [
 
 /// The page of all jobs.
 pub(super) fn page(jobs: Asked<Vec<JobView>>, visit: &Visit) -> Page {
-    let body = html! {
-        (layout::head(None, &html! { "Jobs" }, &html! {}))
-        section.card {
-            @match &jobs {
-                Err(error) => (layout::unanswered(error)),
-                Ok(jobs) if jobs.is_empty() => (none()),
-                Ok(jobs) => (listed(jobs, visit)),
-            }
-        }
-    };
-    Page::new("Jobs", Tab::Jobs, body)
+    layout::listing(("Jobs", Tab::Jobs), &jobs, none, |jobs| listed(jobs, visit))
 }
 
 /// What stands where no job is.

@@ -6,6 +6,7 @@ use maud::{DOCTYPE, Markup, html};
 use settee_core::Error;
 
 use super::badge::{Tone, badge};
+use super::sources::Asked;
 use super::{Page, Visit, chart, figure, text};
 
 /// The icon, as its own address: a page loads nothing from elsewhere.
@@ -32,6 +33,26 @@ const TABS: [(Tab, &str, &str); 6] = [
     (Tab::Jobs, "/console/jobs", "Jobs"),
     (Tab::Traces, "/console/traces", "Traces"),
 ];
+
+/// A page that is one list: its rows, or what stands where there are none, or why nobody answered.
+pub(super) fn listing<T>(
+    (title, tab): (&'static str, Tab),
+    asked: &Asked<Vec<T>>,
+    none: fn() -> Markup,
+    listed: impl FnOnce(&[T]) -> Markup,
+) -> Page {
+    let body = html! {
+        (head(None, &html! { (title) }, &html! {}))
+        section.card {
+            @match asked {
+                Err(error) => (unanswered(error)),
+                Ok(all) if all.is_empty() => (none()),
+                Ok(all) => (listed(all)),
+            }
+        }
+    };
+    Page::new(title, tab, body)
+}
 
 /// The whole document of a page.
 pub(super) fn document(page: &Page, visit: &Visit) -> Markup {

@@ -24,17 +24,7 @@ const COLUMNS: [Column; 9] = [
 
 /// The page of all topics.
 pub(super) fn page(topics: Asked<Vec<TopicView>>, visit: &Visit) -> Page {
-    let body = html! {
-        (layout::head(None, &html! { "Topics" }, &html! {}))
-        section.card {
-            @match &topics {
-                Err(error) => (layout::unanswered(error)),
-                Ok(topics) if topics.is_empty() => (none()),
-                Ok(topics) => (listed(topics, visit)),
-            }
-        }
-    };
-    Page::new("Topics", Tab::Topics, body)
+    layout::listing(("Topics", Tab::Topics), &topics, none, |topics| listed(topics, visit))
 }
 
 /// What stands where no topic is.

@@ -21,7 +21,7 @@ const HOLD_UPS: [Fault; 3] = [Fault::Delay, Fault::Partition, Fault::Pause];
 
 /// Every coin counted at most once, and as its caller was told; no call was given more time or tries than it had.
 pub(in crate::bank) fn i10_calls_happen_once_and_are_answered(world: &World, evidence: &Evidence) -> Vec<Violation> {
-    let on_time = !HOLD_UPS.iter().any(|fault| world.swarm().rates.contains_key(fault));
+    let on_time = !HOLD_UPS.iter().any(|fault| world.swarm().suffers(*fault));
     let wrong = evidence.coins.iter().filter_map(|(number, coin)| {
         let what = told_wrong(*number, coin).or_else(|| too_often(coin)).or_else(|| too_late(coin, on_time))?;
         Some(Violation::new("I10", format_args!("coin {number} {what}: {coin:?}")))

@@ -27,7 +27,7 @@ pub(in crate::bank) fn i9_limits_hold_and_let_go(world: &World, evidence: &Evide
     found.extend(lives.iter().filter_map(|(life, drawn)| Some(violation(format_args!("life {life}: {}", over_rate(drawn)?)))));
     let probes = evidence.desk.probes;
     // A process that was paused meets probes of before that nobody waits for any more.
-    if probes > usize::try_from(PROBES).unwrap_or(0) && !world.swarm().rates.contains_key(&Fault::Pause) {
+    if probes > usize::try_from(PROBES).unwrap_or(0) && !world.swarm().suffers(Fault::Pause) {
         found.push(violation(format_args!("{probes} probes were under way at once")));
     }
     let (calls, failed) = (usize::try_from(evidence.desk.steady).unwrap_or(0), &evidence.desk.failed);

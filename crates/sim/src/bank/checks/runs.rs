@@ -10,14 +10,16 @@ use settee_core::id::FencingToken;
 use super::Evidence;
 use crate::bank::runs::{BEAT, Firing, ONCE, RunRef, TIDY};
 use crate::bank::stage::Stage;
-use crate::faults::{LIVENESS, SAFETY};
+use crate::faults::{Fault, LIVENESS, SAFETY};
 use crate::guard::WALL_START;
 use crate::history::Violation;
 
-/// The part of the liveness phase in which everything runs as planned, from its beginning to before its end. It begins when runs of
-/// workers that are gone have been given up, which takes the registry's grace of ten seconds where a worker started with its clock
-/// set back, and those that had waited behind them are through.
-const STEADY: (Duration, Duration) = (Duration::from_secs(13), Duration::from_secs(3));
+/// The part of the liveness phase in which everything runs as planned, from its beginning to before its end.
+const STEADY: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(3));
+
+/// How much later it begins where clocks were set back: a worker whose successor's clock is behind is given up when the registry's
+/// grace of ten seconds is over, and what had waited behind its run is through a little later.
+const CATCHING_UP: Duration = Duration::from_secs(3);
 
 fn violation(detail: impl std::fmt::Display) -> Violation {
     Violation::new("I6", detail)
@@ -42,7 +44,7 @@ pub(in crate::bank) fn i6_every_run_has_one_effect(stage: &Stage, evidence: &Evi
     found.extend(recorded(evidence));
     found.extend(triggered(evidence));
     if !planned_ahead(stage) {
-        found.extend(steady(evidence));
+        found.extend(steady(stage, evidence));
     }
     found
 }
@@ -91,12 +93,17 @@ fn triggered(evidence: &Evidence) -> Vec<Violation> {
 /// A clock that was behind, or ahead by less, is no excuse.
 fn planned_ahead(stage: &Stage) -> bool {
     let furthest = stage.server_node().map_or(Timestamp::EPOCH, |server| server.furthest_clock());
-    furthest.after(settee_server::job::Config::default().horizon) >= WALL_START.after(SAFETY + STEADY.0)
+    furthest.after(settee_server::job::Config::default().horizon) >= WALL_START.after(steady_since(stage))
+}
+
+fn steady_since(stage: &Stage) -> Duration {
+    let late = if stage.world.swarm().suffers(Fault::ClockSkew) { CATCHING_UP } else { Duration::ZERO };
+    SAFETY + STEADY.0 + late
 }
 
 /// In the steady part of the liveness phase every due time of the schedules has its run.
-fn steady(evidence: &Evidence) -> Vec<Violation> {
-    let (from, to) = (WALL_START.after(SAFETY + STEADY.0), WALL_START.after(SAFETY + LIVENESS - STEADY.1));
+fn steady(stage: &Stage, evidence: &Evidence) -> Vec<Violation> {
+    let (from, to) = (WALL_START.after(steady_since(stage)), WALL_START.after(SAFETY + LIVENESS - STEADY.1));
     let mut found = Vec::new();
     for (job, period) in [(BEAT, 3_000), (TIDY, 4_000)] {
         let dues = (from.millis()..to.millis()).filter(|due| due % period == 0);
