@@ -12,15 +12,17 @@
 //! to the head of the waiting list; what the log turns out to hold of it is answered with its offset, the rest is appended anew.
 //! So nothing is appended twice, and nothing overtakes.
 //!
+//! A log without room refuses a batch, or the barrier. While it has none for the barrier, what was never sent to it is refused as
+//! not done, instead of waiting for room that may take hours; the barrier is the probe that finds it again.
+//!
 //! One batch is under way at a time; what arrives meanwhile is the next one. Left out: the spill into `Kv` for a silent log.
 
 mod event;
 
-pub use event::{Effect, Event, Refusal, RequestId, Submission};
+pub use event::{Effect, Event, Failure, Refusal, RequestId, Submission};
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::error::Certainty;
 use crate::id::{FencingToken, Offset};
 use crate::port::Appended;
 
@@ -55,7 +57,7 @@ pub struct Partition {
 enum Stage {
     Reading { position: Offset },
     Barring { tail: Offset },
-    Stalled { position: Offset },
+    Stalled { position: Offset, is_full: bool },
     Ready { tail: Offset },
     Appending { tail: Offset, batch: Vec<Pending> },
     Parked,
@@ -66,6 +68,8 @@ struct Pending {
     request: RequestId,
     index: usize,
     submission: Submission,
+    /// Whether it may be in the log already.
+    was_sent: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -130,12 +134,11 @@ impl Partition {
             (Event::Unreadable, _) => self.park("a record of the log cannot be read", &mut effects),
             (Event::Answered(answer), &Stage::Barring { tail }) => self.barrier_answered(tail, answer, &mut effects),
             (Event::Answered(answer), &Stage::Appending { tail, .. }) => self.append_answered(tail, answer, &mut effects),
-            (Event::Failed(Certainty::NotDone), &Stage::Appending { tail, .. }) => self.refuse_batch(tail, &mut effects),
-            (Event::Failed(_), &Stage::Appending { tail, .. }) => self.read_again(tail, &mut effects),
-            (Event::Failed(_), &(Stage::Reading { position } | Stage::Barring { tail: position })) => {
-                self.stall(position, &mut effects)
+            (Event::Failed(failure), &Stage::Appending { tail, .. }) => self.append_failed(tail, failure, &mut effects),
+            (Event::Failed(failure), &(Stage::Reading { position } | Stage::Barring { tail: position })) => {
+                self.stall(position, failure, &mut effects)
             }
-            (Event::Retry, &Stage::Stalled { position }) => self.read_again(position, &mut effects),
+            (Event::Retry, &Stage::Stalled { position, .. }) => self.read_again(position, &mut effects),
             _ => {}
         }
         effects
@@ -145,6 +148,8 @@ impl Partition {
         let bytes: usize = messages.iter().map(|one| one.message.stored_size()).sum();
         let refusal = if self.is_parked() {
             Some(Refusal::Parked)
+        } else if matches!(self.stage, Stage::Stalled { is_full: true, .. }) {
+            Some(Refusal::Full)
         } else if self.waiting.len() + messages.len() > MAX_WAITING || self.waiting_bytes + bytes > MAX_WAITING_BYTES {
             Some(Refusal::Busy)
         } else {
@@ -155,7 +160,8 @@ impl Partition {
         }
         self.waiting_bytes += bytes;
         self.requests.insert(request, Open { results: vec![None; messages.len()], missing: messages.len() });
-        let pending = messages.into_iter().enumerate().map(|(index, submission)| Pending { request, index, submission });
+        let messages = messages.into_iter().enumerate();
+        let pending = messages.map(|(index, submission)| Pending { request, index, submission, was_sent: false });
         self.waiting.extend(pending);
         self.append_next(effects);
     }
@@ -230,11 +236,16 @@ impl Partition {
         self.append_next(effects);
     }
 
-    fn refuse_batch(&mut self, tail: Offset, effects: &mut Vec<Effect>) {
+    fn append_failed(&mut self, tail: Offset, failure: Failure, effects: &mut Vec<Effect>) {
+        let refusal = match failure {
+            Failure::Full => Refusal::Full,
+            Failure::NotDone => Refusal::NotStored,
+            Failure::Unknown => return self.read_again(tail, effects),
+        };
         let batch = self.take_batch();
         self.stage = Stage::Ready { tail };
         for pending in batch {
-            self.settle(&pending, Err(Refusal::NotStored), effects);
+            self.settle(&pending, Err(refusal), effects);
         }
         self.append_next(effects);
     }
@@ -243,15 +254,31 @@ impl Partition {
     fn read_again(&mut self, position: Offset, effects: &mut Vec<Effect>) {
         for pending in self.take_batch().into_iter().rev() {
             self.waiting_bytes += pending.submission.message.stored_size();
-            self.waiting.push_front(pending);
+            self.waiting.push_front(Pending { was_sent: true, ..pending });
         }
         self.stage = Stage::Reading { position };
         effects.push(Effect::Read(position));
     }
 
-    fn stall(&mut self, position: Offset, effects: &mut Vec<Effect>) {
-        self.stage = Stage::Stalled { position };
+    fn stall(&mut self, position: Offset, failure: Failure, effects: &mut Vec<Effect>) {
+        let is_full = failure == Failure::Full;
+        self.stage = Stage::Stalled { position, is_full };
         effects.push(Effect::RetryLater);
+        if is_full {
+            self.refuse_unsent(effects);
+        }
+    }
+
+    /// Tells the senders of what certainly is not in the log; what may be in it waits on.
+    fn refuse_unsent(&mut self, effects: &mut Vec<Effect>) {
+        for pending in std::mem::take(&mut self.waiting) {
+            if pending.was_sent {
+                self.waiting.push_back(pending);
+                continue;
+            }
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(pending.submission.message.stored_size());
+            self.settle(&pending, Err(Refusal::Full), effects);
+        }
     }
 
     fn park(&mut self, why: &'static str, effects: &mut Vec<Effect>) {

@@ -60,7 +60,7 @@ fn a_message_published_before_the_tail_is_known_waits_for_it() {
 fn a_batch_that_landed_without_an_answer_is_never_appended_again() {
     let mut partition = ready();
     let [Effect::Append { records, .. }] = &partition.apply(publish(1, &[1]))[..] else { panic!("one append") };
-    assert_eq!(partition.apply(Event::Failed(Certainty::Unknown)), [Effect::Read(Offset(1))]);
+    assert_eq!(partition.apply(Event::Failed(Failure::Unknown)), [Effect::Read(Offset(1))]);
     assert!(!partition.has_tail());
     let landed = vec![(Offset(1), records[0].clone())];
     let effects = partition.apply(Event::Read { records: landed, end: Some(Offset(2)) });
@@ -73,7 +73,7 @@ fn a_batch_that_did_not_land_is_appended_behind_a_barrier_and_before_what_came_l
     let mut partition = ready();
     partition.apply(publish(1, &[1]));
     partition.apply(publish(2, &[2]));
-    partition.apply(Event::Failed(Certainty::Unknown));
+    partition.apply(Event::Failed(Failure::Unknown));
     partition.apply(Event::Read { records: vec![], end: Some(Offset(1)) });
     let effects = partition.apply(Event::Answered(Appended::At(Offset(1))));
     assert_eq!(effects, [append(2, &[(0, 1), (1, 2)])]);
@@ -83,7 +83,7 @@ fn a_batch_that_did_not_land_is_appended_behind_a_barrier_and_before_what_came_l
 fn an_append_of_before_that_lands_late_makes_the_barrier_try_again() {
     let mut partition = ready();
     let [Effect::Append { records, .. }] = &partition.apply(publish(1, &[1]))[..] else { panic!("one append") };
-    partition.apply(Event::Failed(Certainty::Unknown));
+    partition.apply(Event::Failed(Failure::Unknown));
     partition.apply(Event::Read { records: vec![], end: Some(Offset(1)) });
     assert_eq!(partition.apply(Event::Answered(Appended::TailIs(Offset(2)))), [Effect::Read(Offset(1))]);
     partition.apply(Event::Read { records: vec![(Offset(1), records[0].clone())], end: Some(Offset(2)) });
@@ -94,8 +94,36 @@ fn an_append_of_before_that_lands_late_makes_the_barrier_try_again() {
 fn a_log_that_certainly_refused_leaves_the_tail_and_tells_the_sender() {
     let mut partition = ready();
     partition.apply(publish(1, &[1]));
-    assert_eq!(partition.apply(Event::Failed(Certainty::NotDone)), [answer(1, &[Err(Refusal::NotStored)])]);
+    assert_eq!(partition.apply(Event::Failed(Failure::NotDone)), [answer(1, &[Err(Refusal::NotStored)])]);
     assert_eq!(partition.apply(publish(2, &[1])), [append(1, &[(0, 1)])]);
+}
+
+#[test]
+fn a_log_without_room_says_so_and_takes_messages_again_once_there_is_some() {
+    let mut partition = ready();
+    partition.apply(publish(1, &[1]));
+    partition.apply(publish(2, &[2]));
+    assert_eq!(partition.apply(Event::Failed(Failure::Full)), [answer(1, &[Err(Refusal::Full)]), append(1, &[(0, 2)])]);
+    assert_eq!(partition.apply(Event::Failed(Failure::Full)), [answer(2, &[Err(Refusal::Full)])]);
+    assert_eq!(partition.apply(publish(3, &[1])), [append(1, &[(0, 1)])]);
+    assert_eq!(partition.apply(Event::Answered(Appended::At(Offset(1)))), [answer(3, &[Ok(0)])]);
+}
+
+#[test]
+fn without_room_for_a_barrier_only_what_may_be_in_the_log_waits() {
+    let mut partition = ready();
+    let [Effect::Append { records, .. }] = &partition.apply(publish(1, &[1]))[..] else { panic!("one append") };
+    partition.apply(publish(2, &[2]));
+    partition.apply(Event::Failed(Failure::Unknown));
+    partition.apply(Event::Read { records: vec![], end: Some(Offset(1)) });
+    let effects = partition.apply(Event::Failed(Failure::Full));
+    assert_eq!(effects, [Effect::RetryLater, answer(2, &[Err(Refusal::Full)])], "the first one may still land");
+    assert_eq!(partition.apply(publish(3, &[3])), [answer(3, &[Err(Refusal::Full)])], "at once");
+    assert_eq!(partition.apply(Event::Retry), [Effect::Read(Offset(1))]);
+    let landed = vec![(Offset(1), records[0].clone())];
+    partition.apply(Event::Read { records: landed, end: Some(Offset(2)) });
+    assert_eq!(partition.apply(Event::Answered(Appended::At(Offset(2)))), [answer(1, &[Ok(0)])]);
+    assert_eq!(partition.apply(publish(4, &[2])), [append(3, &[(1, 2)])]);
 }
 
 #[test]
@@ -131,7 +159,7 @@ fn a_tail_below_what_was_acknowledged_parks_the_partition() {
 #[test]
 fn a_failed_read_is_retried_later_and_the_position_is_kept() {
     let (mut partition, _) = Partition::take_over(OWNER);
-    assert_eq!(partition.apply(Event::Failed(Certainty::NotDone)), [Effect::RetryLater]);
+    assert_eq!(partition.apply(Event::Failed(Failure::NotDone)), [Effect::RetryLater]);
     assert_eq!(partition.apply(Event::Retry), [Effect::Read(Offset(0))]);
 }
 
@@ -173,14 +201,14 @@ impl ModelLog {
 
     fn perform(&mut self, effect: &Effect, fault: u8) -> Option<Event> {
         match (effect, fault % 6) {
-            (Effect::Read(_), 1) | (Effect::Append { .. }, 1) => Some(Event::Failed(Certainty::Unknown)),
+            (Effect::Read(_), 1) | (Effect::Append { .. }, 1) => Some(Event::Failed(Failure::Unknown)),
             (Effect::Append { expected_tail, records }, 2) => {
                 self.append(*expected_tail, records);
-                Some(Event::Failed(Certainty::Unknown))
+                Some(Event::Failed(Failure::Unknown))
             }
             (Effect::Append { expected_tail, records }, 3) => {
                 self.late.push((*expected_tail, records.clone()));
-                Some(Event::Failed(Certainty::Unknown))
+                Some(Event::Failed(Failure::Unknown))
             }
             (Effect::Append { expected_tail, records }, _) => Some(Event::Answered(self.append(*expected_tail, records))),
             (Effect::Read(from), _) => {

@@ -111,6 +111,7 @@ impl Broker {
             let text = format!("create topic {name}: {MAX_TOPICS} topics are the limit");
             return Err(Error::new(ErrorKind::Limited, codes::CONCURRENCY_LIMITED, text));
         }
+        self.0.stores.shards.admit(super::name::shard_of(&name))?;
         let topic = Topic::open(&self.0.stores, TopicRecord { name: name.clone(), partitions, paused: false });
         let ticket = topic.write();
         topics.insert(name, topic.clone());
@@ -119,6 +120,7 @@ impl Broker {
 
     pub(super) async fn open_producer(&self, name: &str) -> Result<ProducerRef, Error> {
         check_producer(name)?;
+        self.0.stores.shards.admit(super::name::shard_of(name))?;
         let (producer, ticket) = self.0.producers.open(name, &self.0.stores.shards);
         ticket.committed().await?;
         Ok(producer)

@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use settee_core::error::{Certainty, ErrorKind, codes};
 use settee_core::id::{FencingToken, Offset};
-use settee_core::mq::partition::{Effect, Event, Partition, Refusal, RequestId};
+use settee_core::mq::partition::{Effect, Event, Failure, Partition, Refusal, RequestId};
 use settee_core::mq::{Record, StoredMessage, Submission};
 use settee_core::planted::Bug;
 use settee_core::port::{Append, Log, ReadLimit, StoreError, StoreErrorKind};
@@ -132,7 +132,7 @@ impl PartitionOwner {
             Ok(event) => event,
             Err(_) => {
                 tracing::warn!(stream = %self.name.stream, "the log is silent");
-                Event::Failed(Certainty::Unknown)
+                Event::Failed(Failure::Unknown)
             }
         }
     }
@@ -147,7 +147,7 @@ impl PartitionOwner {
 
     async fn append(&self, expected_tail: Offset, records: &[Record]) -> Event {
         let Ok(batch) = records.iter().map(Record::encode).collect() else {
-            return Event::Failed(Certainty::NotDone);
+            return Event::Failed(Failure::NotDone);
         };
         let expected_tail = Some(expected_tail).filter(|_| !Bug::ForgetsExpectedTail.is_planted());
         let append = Append { stream: self.name.stream.clone(), batch, expected_tail };
@@ -178,7 +178,11 @@ impl PartitionOwner {
     fn failed(&self, what: &str, error: &StoreError) -> Event {
         tracing::warn!(stream = %self.name.stream, what, %error, "the log failed");
         self.log_is_gone.store(error.kind() == StoreErrorKind::Poisoned, Ordering::Relaxed);
-        Event::Failed(error.certainty())
+        Event::Failed(match (error.kind(), error.certainty()) {
+            (StoreErrorKind::Full, Certainty::NotDone) => Failure::Full,
+            (_, Certainty::NotDone) => Failure::NotDone,
+            _ => Failure::Unknown,
+        })
     }
 
     fn unreadable(&self, error: &Error) -> Event {

@@ -103,7 +103,7 @@ impl Topic {
     /// The group called `name`, made now if it is new: with tickets for its records.
     ///
     /// # Errors
-    /// `Limited` when the topic has too many groups.
+    /// `Limited` when the topic has too many groups; what [`Shards::admit`](crate::shard::Shards::admit) says.
     pub(super) fn group_or_new(&self, name: &str) -> Result<(Arc<GroupOfTopic>, Vec<Ticket>), Error> {
         let mut groups = self.groups.lock();
         if let Some(group) = groups.get(name) {
@@ -111,6 +111,9 @@ impl Topic {
         }
         if groups.len() >= MAX_GROUPS {
             return Err(too_many("groups of a topic", MAX_GROUPS));
+        }
+        for partition in &self.partitions {
+            self.stores.shards.admit(partition.name.shard)?;
         }
         let group = self.open_group(name, &mut StoredGroup::new());
         let tickets = group.owners.iter().map(|owner| owner.create()).collect();

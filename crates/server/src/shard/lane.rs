@@ -1,6 +1,7 @@
 //! The task that drives one lane: the rule decides (`settee_core::shard::Lane`), this talks to the store.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -25,6 +26,9 @@ const RETRY_AFTER: Duration = Duration::from_millis(50);
 /// Before a group that did not happen is sent again.
 const AGAIN: Duration = Duration::from_millis(10);
 
+/// The same, when the store had no room for it. People make room, and a store may open its files anew for each attempt.
+const AGAIN_WHEN_FULL: Duration = Duration::from_millis(250);
+
 /// A lane and its task.
 pub(super) struct LaneDriver(Arc<Shared>);
 
@@ -32,12 +36,14 @@ struct Shared {
     lane: Mutex<Lane>,
     wake: Notify,
     progress: watch::Sender<Progress>,
+    /// The store had no room the last time. The group in flight is the probe that finds out when it has: it is sent again and again.
+    is_full: AtomicBool,
 }
 
 impl LaneDriver {
     pub(super) fn start(kv: Arc<dyn Kv>, lane: Lane, lose: Arc<watch::Sender<bool>>) -> Self {
         let progress = watch::Sender::new(Progress::default());
-        let shared = Arc::new(Shared { lane: Mutex::new(lane), wake: Notify::new(), progress });
+        let shared = Arc::new(Shared { lane: Mutex::new(lane), wake: Notify::new(), progress, is_full: AtomicBool::new(false) });
         env::spawn(drive(kv, shared.clone(), lose));
         Self(shared)
     }
@@ -59,6 +65,10 @@ impl LaneDriver {
     }
 
     pub(super) fn admit(&self) -> Result<(), Error> {
+        if self.0.is_full.load(Ordering::Relaxed) {
+            let error = Error::new(ErrorKind::Full, codes::STORE_FULL, "take new work: the store has no room");
+            return Err(error.with_retry_after(AGAIN_WHEN_FULL));
+        }
         if self.0.lane.lock().waiting_bytes() < WAITING_LIMIT {
             return Ok(());
         }
@@ -75,7 +85,8 @@ async fn drive(kv: Arc<dyn Kv>, shared: Arc<Shared>, lose: Arc<watch::Sender<boo
             Step::Send(commit) if Bug::SecondGroupInFlight.is_planted() => send_beside(&kv, &shared, commit),
             Step::Send(commit) => send(&*kv, &shared, commit).await,
             Step::SendAgain(commit) => {
-                tokio::time::sleep(AGAIN).await;
+                let is_full = shared.is_full.load(Ordering::Relaxed);
+                tokio::time::sleep(if is_full { AGAIN_WHEN_FULL } else { AGAIN }).await;
                 send(&*kv, &shared, commit).await
             }
             Step::ReadStamp => read_stamp(&*kv, &shared).await,
@@ -89,6 +100,16 @@ async fn drive(kv: Arc<dyn Kv>, shared: Arc<Shared>, lose: Arc<watch::Sender<boo
     lose.send_replace(true);
 }
 
+impl Shared {
+    fn note_room(&self, is_full: bool) {
+        match (self.is_full.swap(is_full, Ordering::Relaxed), is_full) {
+            (false, true) => tracing::warn!("the store has no room: new work is refused until it has"),
+            (true, false) => tracing::info!("the store takes writes again"),
+            _ => {}
+        }
+    }
+}
+
 async fn rest(shared: &Shared) -> Step {
     let step = shared.lane.lock().send_next();
     if step == Step::Rest {
@@ -98,7 +119,9 @@ async fn rest(shared: &Shared) -> Step {
 }
 
 async fn send(kv: &dyn Kv, shared: &Shared, commit: Commit) -> Step {
-    let outcome = match kv.commit(commit).await {
+    let answer = kv.commit(commit).await;
+    shared.note_room(matches!(&answer, Err(error) if error.kind() == StoreErrorKind::Full));
+    let outcome = match answer {
         Ok(Outcome::Committed(_)) => GroupOutcome::Committed,
         Ok(Outcome::Conflict) => GroupOutcome::Conflict,
         Err(error) if is_final(&error) => return lost(&error),

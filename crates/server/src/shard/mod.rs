@@ -81,7 +81,7 @@ impl Shards {
     /// Whether new work for `shard` should be let in.
     ///
     /// # Errors
-    /// `Limited` when too many writes wait; nothing was done.
+    /// `Limited` when too many writes wait, `Full` (`STO0001`) while the store has no room; nothing was done.
     pub fn admit(&self, shard: ShardId) -> Result<(), Error> {
         self.lane(shard).admit()
     }

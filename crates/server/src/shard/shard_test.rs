@@ -1,7 +1,8 @@
 //! The owner's promises, over a store that loses, doubts and refuses.
 
 use settee_core::id::ShardId;
-use settee_engines::memory::MemoryKv;
+use settee_engines::embedded::EmbeddedKv;
+use settee_engines::memory::{MemoryDisk, MemoryKv};
 
 use super::*;
 
@@ -41,4 +42,38 @@ async fn a_read_is_answered_only_after_what_it_observed_is_durable() {
     let _not_awaited = shards.submit(ShardId(7), put("seen"));
     shards.observe(ShardId(7)).committed().await.unwrap();
     assert!(kv.get(&key("txn", ShardId(7), b"a")).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_full_store_turns_new_work_away_and_takes_it_again_by_itself_once_it_has_room() {
+    let disk = MemoryDisk::new();
+    let kv = Arc::new(EmbeddedKv::open(Arc::new(disk.clone())).await.unwrap());
+    let shards = Shards::open(kv.clone()).await.unwrap();
+    disk.set_limit(disk.used());
+    let large = Bytes::from(vec![7; 1 << 20]);
+    let waits = (0..4).map(|number| shards.submit(ShardId(7), Change::put(key("txn", ShardId(7), &[number]), large.clone())));
+    let waits: Vec<_> = waits.collect();
+    let error = until(|| shards.admit(ShardId(7)).err()).await;
+    assert_eq!((error.code(), error.certainty()), (&codes::STORE_FULL, settee_core::Certainty::NotDone));
+    assert!(error.retry_after().is_some() && error.is_retryable());
+
+    disk.set_limit(u64::MAX);
+    for wait in waits {
+        wait.committed().await.unwrap();
+    }
+    shards.admit(ShardId(7)).unwrap();
+    assert_eq!(kv.get(&key("txn", ShardId(7), &[3])).await.unwrap().unwrap().value, large);
+}
+
+/// What `ask` finds within ten seconds.
+async fn until<T>(ask: impl Fn() -> Option<T>) -> T {
+    let found = async {
+        loop {
+            match ask() {
+                Some(found) => break found,
+                None => tokio::time::sleep(std::time::Duration::from_millis(1)).await,
+            }
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), found).await.expect("it does not happen")
 }

@@ -30,6 +30,7 @@ impl TransactionControl for Coordinator {
         let inner = self.inner();
         let shard = ShardId(u8::try_from(env::random_below(SHARDS)).unwrap_or(0));
         let count = request.count.clamp(1, MAX_LEASE);
+        inner.shards.admit(shard)?;
         let range = inner.memory.lock().lease(shard, count, inner.config.lease_valid);
         inner.shards.observe(shard).committed().await?;
         Ok(range)

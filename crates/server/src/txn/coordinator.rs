@@ -159,6 +159,9 @@ impl Inner {
     ) -> Result<T, Error> {
         let looking = Looking::start(self, xid);
         let stored = if looking.in_memory { None } else { self.store.read(xid).await? };
+        if !looking.in_memory && stored.is_none() {
+            self.shards.admit(xid.shard())?;
+        }
         // Questions about what never began make records too; they get as much room again as begins do.
         let most = self.config.max_open.saturating_mul(2);
         let (result, ticket) = self.change(xid, |memory| apply(memory, most, xid, stored, event, read));

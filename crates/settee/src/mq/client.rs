@@ -41,18 +41,21 @@ impl Messages {
         &self.tracer
     }
 
-    /// Publishes until it is answered or cannot be, at most for `patience`: the sequences make repeats harmless.
+    /// Publishes until it is answered or cannot be, at most for `patience`: the sequences make repeats harmless. That the last
+    /// repeat was refused says nothing about those before it, one of which may have been stored.
     pub(super) async fn publish(&self, publish: &Publish, patience: Duration) -> Result<Published, Error> {
         let started = settee_core::Instant::now();
         let mut wait = Backoff::default();
+        let mut may_be_stored = false;
         loop {
             let call = self.control.publish(publish.clone());
             let error = match in_call_context(call).await {
                 Ok(published) => return Ok(published),
                 Err(fault) => Error::from(fault),
             };
+            may_be_stored |= error.certainty() != Certainty::NotDone;
             if !may_pass(&error) || started.elapsed() + wait.next > patience {
-                return Err(error);
+                return Err(if may_be_stored { error.unknown() } else { error });
             }
             wait.pause().await;
         }

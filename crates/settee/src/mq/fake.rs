@@ -24,6 +24,8 @@ pub(super) enum Planned {
     AnswerLost,
     /// It is refused as fenced.
     Fenced,
+    /// It is refused, and certainly not done: there is no room.
+    Full,
 }
 
 #[derive(Clone, Default)]
@@ -105,6 +107,7 @@ impl MessageControl for FakeBroker {
                 state.store(&publish);
                 Err(lost())?
             }
+            Some(Planned::Full) => Err(Error::new(ErrorKind::Full, codes::STORE_FULL, "publish"))?,
             Some(Planned::Fenced) => Err(Error::new(ErrorKind::Conflict, codes::PRODUCER_FENCED, "publish"))?,
         }
     }

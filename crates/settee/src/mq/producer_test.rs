@@ -60,6 +60,17 @@ async fn a_broker_that_never_answers_ends_the_patience_with_an_unknown_outcome()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_at_the_end_says_nothing_about_a_message_that_may_be_stored_since_the_first_attempt() {
+    for (first, certainty) in [(Planned::Full, Certainty::NotDone), (Planned::AnswerLost, Certainty::Unknown)] {
+        let broker = FakeBroker::default();
+        let producer = producer(&broker).await;
+        broker.with(|state| state.plan.extend([first].into_iter().chain([Planned::Full; 1_000])));
+        let error = producer.send("transfers", Outgoing::new("m1", "")).await.unwrap_err();
+        assert_eq!((error.code(), error.certainty()), (&codes::STORE_FULL, certainty));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_fenced_producer_stops_at_once() {
     let broker = FakeBroker::default();
     let producer = producer(&broker).await;

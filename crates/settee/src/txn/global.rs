@@ -50,7 +50,7 @@ pub struct GlobalTransaction {
 struct Started {
     is_begun: bool,
     /// `None`: nothing was sent, or the decision has been asked for.
-    under_way: Option<env::JoinHandle<()>>,
+    under_way: Option<env::JoinHandle<Result<(), Error>>>,
 }
 
 impl GlobalTransaction {
@@ -142,10 +142,18 @@ impl GlobalTransaction {
     }
 
     /// The Begin is awaited first, so that a decision finds what it is about. Whether it failed does not matter: a COMMIT of
-    /// what never began is answered ABORT.
+    /// what never began is answered ABORT. One that was turned away says why, and at once; the branches are still cancelled.
     async fn settle(&self, decision: Decision) -> Result<Decided, Error> {
-        let settling = self.settling(decision).await?;
-        settling.run().await
+        let mut settling = self.settling(decision).await?;
+        match settling.begun().await {
+            Err(error) if decision == Decision::Commit && is_turned_away(&error) => {
+                settling.wish.decision = Decision::Abort;
+                let context = Context { deadline: None, ..Context::current() };
+                env::spawn(context.scope(async move { settling.run().await.ok() }));
+                Err(error)
+            }
+            _ => settling.run().await,
+        }
     }
 
     async fn settling(&self, decision: Decision) -> Result<Settling, Error> {
@@ -174,9 +182,8 @@ impl GlobalTransaction {
         };
         let transactions = self.transactions.clone();
         started.under_way = Some(crate::spawn(async move {
-            if let Err(fault) = transactions.control().begin(begin).await {
-                tracing::debug!(%xid, %fault, "the begin of a transaction was not acknowledged");
-            }
+            let begun = transactions.control().begin(begin).await.map_err(Error::from);
+            begun.inspect_err(|error| tracing::debug!(%xid, %error, "the begin of a transaction was not acknowledged"))
         }));
     }
 }
@@ -204,16 +211,21 @@ impl fmt::Debug for GlobalTransaction {
 /// A decision being asked for, until it is answered.
 struct Settling {
     transactions: Transactions,
-    begin: Option<env::JoinHandle<()>>,
+    begin: Option<env::JoinHandle<Result<(), Error>>>,
     wish: Decide,
     give_up_at: Instant,
 }
 
 impl Settling {
+    /// What became of the Begin, as far as anybody knows in time.
+    async fn begun(&mut self) -> Result<(), Error> {
+        let Some(begin) = self.begin.take() else { return Ok(()) };
+        let ended = tokio::time::timeout_at(self.give_up_at, begin).await;
+        ended.ok().and_then(Result::ok).unwrap_or(Ok(()))
+    }
+
     async fn run(mut self) -> Result<Decided, Error> {
-        if let Some(begin) = self.begin.take() {
-            let _its_outcome_does_not_matter = tokio::time::timeout_at(self.give_up_at, begin).await;
-        }
+        let _its_outcome_does_not_matter = self.begun().await;
         let mut may_have_arrived = false;
         loop {
             let error = match self.ask().await {
@@ -240,6 +252,11 @@ impl Settling {
             }
         }
     }
+}
+
+/// Whether the coordinator certainly did not begin the transaction, for want of room: nobody else will ask for its COMMIT.
+fn is_turned_away(begin: &Error) -> bool {
+    begin.certainty() == Certainty::NotDone && matches!(begin.kind(), ErrorKind::Full | ErrorKind::Limited)
 }
 
 /// Whether asking again would be answered the same.

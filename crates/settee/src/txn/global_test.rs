@@ -18,6 +18,8 @@ pub(super) struct FakeControl {
     pub(super) inquired: Mutex<Vec<Inquire>>,
     pub(super) inquiry: Mutex<Inquiry>,
     begun: Mutex<Vec<Begin>>,
+    /// Whether there is no room for a new transaction.
+    is_full: Mutex<bool>,
     decided: Mutex<Vec<Decide>>,
     /// Answers to the next askings for a decision; when there are none, what is asked for.
     answers: Mutex<VecDeque<Result<Decided, Certainty>>>,
@@ -33,6 +35,7 @@ impl Default for FakeControl {
             inquired: Mutex::default(),
             inquiry: Mutex::new(Inquiry::Undecided),
             begun: Mutex::default(),
+            is_full: Mutex::default(),
             decided: Mutex::default(),
             answers: Mutex::default(),
             is_away: Mutex::default(),
@@ -55,6 +58,9 @@ impl TransactionControl for FakeControl {
     }
 
     async fn begin(&self, request: Begin) -> Reply<()> {
+        if *self.is_full.lock() {
+            return Err(Error::new(ErrorKind::Full, codes::STORE_FULL, "begin").into());
+        }
         self.begun.lock().push(request);
         Ok(())
     }
@@ -234,6 +240,18 @@ async fn a_commit_that_was_aborted_says_so_and_why() {
         let error = transfer.commit().await.unwrap_err();
         assert_eq!((error.certainty(), error.code()), (Certainty::NotDone, &code));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_of_what_was_turned_away_says_why_at_once_and_still_frees_what_was_tried() {
+    let fixture = Fixture::new();
+    *fixture.control.is_full.lock() = true;
+    let transfer = fixture.begin();
+    transfer.attempt(&FakeDebit, order(70)).await.unwrap();
+    let error = transfer.commit().await.unwrap_err();
+    assert_eq!((error.certainty(), error.code()), (Certainty::NotDone, &codes::STORE_FULL));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(fixture.decided(), [(Decision::Abort, vec![listed(1, TryState::Tried)])]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! What happens to a partition, what must be done about it, and why a message is refused.
 
-use crate::error::{Certainty, Error, ErrorKind, codes};
+use crate::error::{Error, ErrorKind, codes};
 use crate::id::Offset;
 use crate::port::Appended;
 
@@ -30,8 +30,21 @@ pub enum Refusal {
     Busy,
     /// The log certainly did not take it.
     NotStored,
+    /// The log certainly did not take it, for want of room.
+    Full,
     /// The partition is parked.
     Parked,
+}
+
+/// Why the log did not do what it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It has no room, and certainly did nothing.
+    Full,
+    /// It certainly did nothing.
+    NotDone,
+    /// Nobody knows whether it did.
+    Unknown,
 }
 
 /// What happened.
@@ -56,7 +69,7 @@ pub enum Event {
     /// The log answered the append that is under way.
     Answered(Appended),
     /// What was under way failed, and perhaps happened.
-    Failed(Certainty),
+    Failed(Failure),
     /// The wait after [`Effect::RetryLater`] is over.
     Retry,
 }
@@ -99,6 +112,7 @@ impl From<Refusal> for Error {
             }
             Refusal::Busy => Error::new(Limited, codes::RATE_LIMITED, "publish: too much waits for the log"),
             Refusal::NotStored => Error::new(Unavailable, codes::STORE_UNAVAILABLE, "publish: the log did not take the message"),
+            Refusal::Full => Error::new(ErrorKind::Full, codes::STORE_FULL, "publish: the log has no room for the message"),
             Refusal::Parked => Error::new(Unavailable, codes::PARKED, "publish: the partition is parked"),
         }
     }
