@@ -98,7 +98,17 @@ impl Broker {
         }
         let (topic, ticket) = self.find_or_open(wanted.name, partitions)?;
         ticket.committed().await?;
+        topic.made_durable();
         Ok(topic)
+    }
+
+    /// The topic to publish into. That it exists is all that a publication observes of it: once that is durable, messages wait for
+    /// the log alone, also while `kv` has no room.
+    async fn topic_to_publish(&self, name: String) -> Result<Arc<Topic>, Error> {
+        match self.topic(&name) {
+            Ok(topic) if topic.is_durable() => Ok(topic),
+            _ => self.topic_or_new(CreateTopic { name, partitions: None }).await,
+        }
     }
 
     fn find_or_open(&self, name: String, partitions: u32) -> Result<(Arc<Topic>, Ticket), Error> {
@@ -135,7 +145,7 @@ impl Broker {
         }
         self.0.producers.check(producer)?;
         let submissions = messages.into_iter().map(|message| submission(producer, message)).collect::<Result<Vec<_>, _>>()?;
-        let topic = self.topic_or_new(CreateTopic { name: topic, partitions: None }).await?;
+        let topic = self.topic_to_publish(topic).await?;
         store(&topic, submissions).await
     }
 

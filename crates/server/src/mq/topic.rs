@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use settee_core::Error;
@@ -31,6 +32,8 @@ pub(super) struct Topic {
     stores: Stores,
     record: Mutex<TopicRecord>,
     paused: watch::Sender<bool>,
+    /// Whether its record is known to be durable, so that nobody need wait for that again.
+    is_durable: AtomicBool,
     pub(super) partitions: Vec<Arc<PartitionOwner>>,
     groups: Mutex<BTreeMap<String, Arc<GroupOfTopic>>>,
 }
@@ -62,7 +65,24 @@ impl Topic {
         });
         let partitions = partitions.collect();
         let paused = watch::Sender::new(record.paused);
-        Arc::new(Self { stores: stores.clone(), record: Mutex::new(record), paused, partitions, groups: Mutex::default() })
+        Arc::new(Self {
+            stores: stores.clone(),
+            record: Mutex::new(record),
+            paused,
+            is_durable: AtomicBool::new(false),
+            partitions,
+            groups: Mutex::default(),
+        })
+    }
+
+    /// Whether its record is known to be durable.
+    pub(super) fn is_durable(&self) -> bool {
+        self.is_durable.load(Ordering::Relaxed)
+    }
+
+    /// Takes note that its record is durable.
+    pub(super) fn made_durable(&self) {
+        self.is_durable.store(true, Ordering::Relaxed);
     }
 
     /// What is stored of it now.
