@@ -5,6 +5,7 @@
 //! - [`Reader`]: somebody who reads a page of the book and does everything that it says.
 //! - [`Program`]: any program that serves, such as those of the README.
 //! - [`Process`]: the binary `settee` itself, on its command line. [`kill`] loads, kills and checks it for as long as one likes.
+//! - What a process lives through: a [`SmallDisk`], a [`SyncTrap`]; what it did, as [`trace`] read it; a [`Probe`] that asks it.
 
 mod child;
 mod hold;
@@ -12,6 +13,7 @@ mod home;
 mod http;
 pub mod kill;
 pub mod page;
+mod probe;
 mod process;
 mod program;
 mod reader;
@@ -19,12 +21,16 @@ mod relay;
 mod ring;
 mod role;
 mod skip;
+mod small_disk;
 mod street;
+mod sync_trap;
 mod terminal;
+pub mod trace;
 
 pub use child::Child;
 pub use home::House;
 pub use http::{Page, browse, get, post};
+pub use probe::Probe;
 pub use process::{Ended, Launch, Process, Starting};
 pub use program::Program;
 pub use reader::{Reader, checkout, in_crate, source, target};
@@ -32,7 +38,9 @@ pub use relay::Relay;
 pub use ring::Ring;
 pub use role::play_if_asked;
 pub use skip::skipped;
+pub use small_disk::SmallDisk;
 pub use street::Street;
+pub use sync_trap::SyncTrap;
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -54,7 +54,7 @@ async fn run(args: Args) -> settee::Result<Tally> {
         Victim::Server => What::Server,
         Victim::Account => What::Account,
     };
-    let plan = Plan { settee: args.settee.clone().unwrap_or_else(beside), folder, what };
+    let plan = Plan { settee: args.settee.clone().unwrap_or_else(beside), folder, what, behind: Vec::new() };
     let mut kills = Kills::start(&plan).await?;
     let progress = progress(args.cycles, args.json);
     while kills.is_running() && kills.tally().cycles < args.cycles {

@@ -17,6 +17,8 @@ mod verdict;
 
 pub use verdict::{Findings, Tally};
 
+use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,7 +28,7 @@ use settee_core::env;
 
 use self::crowd::Crowd;
 use self::verdict::Wrong;
-use crate::process::{Launch, Process};
+use crate::process::{Ended, Launch, Process};
 
 /// How long anything may take that must happen after a restart, before it counts as lost.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -59,6 +61,8 @@ pub struct Plan {
     pub folder: PathBuf,
     /// What is killed.
     pub what: What,
+    /// The command behind which `settee server` is started, such as one that traces it.
+    pub behind: Vec<OsString>,
 }
 
 impl Plan {
@@ -68,8 +72,9 @@ impl Plan {
         self.folder.join("server")
     }
 
-    fn launch_server(&self, listen: std::net::SocketAddr) -> Launch {
-        Launch::server(&self.settee, &self.data(), listen, &self.log("server")).bound_to(&self.lifeline())
+    fn launch_server(&self, listen: SocketAddr) -> Launch {
+        let launch = Launch::server(&self.settee, &self.data(), listen, &self.log("server"));
+        launch.bound_to(&self.lifeline()).behind(self.behind.clone())
     }
 
     fn lifeline(&self) -> PathBuf {
@@ -137,20 +142,25 @@ impl Kills {
     /// # Errors
     /// The callers get nothing acknowledged, or what they began does not end.
     pub async fn cycle(&mut self) -> Result<(), Error> {
-        self.load_and_kill().await?;
+        self.load().await?;
+        self.kill().await;
         self.restart_and_check().await
     }
 
-    /// The first half of a cycle: the victim is dead, and its data is as it left it.
+    /// The first part of a cycle: the doors are open, and enough was acknowledged.
     ///
     /// # Errors
     /// The callers get nothing acknowledged.
-    pub async fn load_and_kill(&mut self) -> Result<(), Error> {
+    pub async fn load(&mut self) -> Result<(), Error> {
         self.target.begin_cycle().await?;
         for (crowd, share) in self.target.crowds() {
             crowd.open(share.at_most);
         }
-        self.enough_is_acknowledged().await?;
+        self.enough_is_acknowledged().await
+    }
+
+    /// The second part: the victim is dead, its data is as it left it, and nothing more begins.
+    pub async fn kill(&mut self) {
         tokio::time::sleep(random(MOMENT)).await;
         let (victim, _) = self.target.victim();
         if let Some(process) = victim.take() {
@@ -159,10 +169,9 @@ impl Kills {
         for (crowd, _) in self.target.crowds() {
             crowd.close();
         }
-        Ok(())
     }
 
-    /// The second half.
+    /// The last part.
     ///
     /// # Errors
     /// What was under way does not end.
@@ -184,6 +193,17 @@ impl Kills {
             let wrong = self.target.check_all().await;
             self.findings.add(wrong);
         }
+    }
+
+    /// Where the victim serves, while it runs.
+    pub fn address(&mut self) -> Option<SocketAddr> {
+        self.target.victim().0.as_ref().map(Process::address)
+    }
+
+    /// How the victim ended by itself; `None` when it does not.
+    pub async fn victim_ended(&mut self) -> Option<Ended> {
+        let victim = self.target.victim().0.as_mut()?;
+        tokio::time::timeout(PATIENCE, victim.ended()).await.ok()
     }
 
     /// Whether the victim runs: after a start that failed there is nobody to ask.

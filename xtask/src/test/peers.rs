@@ -25,7 +25,11 @@ const PEERS: &[Peer] = &[Peer {
         &["apt-get", "update"],
         &["apt-get", "install", "--yes", "--no-install-recommends", "strace"],
     ],
-    needed_by: &[],
+    needed_by: &[
+        "faults::answer_goes_before_its_sync::a_key_is_synced_before_it_is_acknowledged",
+        "faults::answer_goes_before_its_sync::a_message_is_synced_before_it_is_acknowledged",
+        "faults::answer_goes_before_its_sync::a_row_of_a_ledger_is_synced_before_it_is_acknowledged",
+    ],
 }];
 
 /// The tests matching `filter` that cannot run here, after trying to install what they need.
