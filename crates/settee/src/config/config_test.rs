@@ -46,6 +46,18 @@ fn a_typo_names_its_place_and_the_nearest_key() {
 }
 
 #[test]
+fn a_flag_whose_key_no_configuration_has_is_refused_before_it_costs_anything() {
+    let deep = |parts: usize| format!("{}=1", vec!["a"; parts].join("."));
+    assert!(Layers::new().with_flag(&deep(16)).is_ok());
+    for assignment in ["=1", " = 1", "a..b=1", ".a=1", "a.=1", "a. .b=1", &deep(17), &deep(100_000)] {
+        let error = Layers::new().with_flag(assignment).unwrap_err();
+        assert_eq!(error.code(), &codes::BAD_VALUE);
+        let expected = "; a key has up to 16 parts with dots between them, and none is empty";
+        assert!(error.message().ends_with(expected), "{}", error.message());
+    }
+}
+
+#[test]
 fn a_value_of_the_wrong_kind_names_its_key_and_its_place() {
     let error = Layers::new().with_flag("retries=many").unwrap().read::<Account>().unwrap_err();
     let expected = "read the configuration: `retries` from --set: invalid type: string \"many\", expected u32";

@@ -14,6 +14,10 @@ use super::settings::Settings;
 /// The table of settee's own settings.
 const SETTEE: &str = "settee";
 
+/// Parts of a key of a flag at most: `settee.share` has two, and nobody nests a configuration as deep as this. Each becomes a
+/// table in the one before it, and tables without end would end the stack. A file is bounded by its parser.
+const MAX_KEY_PARTS: usize = 16;
+
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -80,12 +84,16 @@ impl Layers {
     /// Adds one `key=value` of a `--set` flag; dots in the key go into tables.
     ///
     /// # Errors
-    /// `Invalid` (`APP0002`) when there is no `=`.
+    /// `Invalid` (`APP0002`) when there is no `=`, or before it no key: up to 16 parts, none of them empty.
     pub fn with_flag(mut self, assignment: &str) -> Result<Self, Error> {
         let Some((key, text)) = assignment.split_once('=') else {
             return Err(bad_value("--set", assignment, "expected `key=value`"));
         };
-        let path: Vec<_> = key.trim().split('.').collect();
+        let path: Vec<_> = key.trim().split('.').take(MAX_KEY_PARTS + 1).collect();
+        if path.len() > MAX_KEY_PARTS || path.iter().any(|part| part.trim().is_empty()) {
+            let reason = format!("a key has up to {MAX_KEY_PARTS} parts with dots between them, and none is empty");
+            return Err(bad_value("--set", assignment, &reason));
+        }
         self.put(&path, guess(text.trim()), &Source::Flag);
         Ok(self)
     }
