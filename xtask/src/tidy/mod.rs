@@ -8,6 +8,7 @@ mod tree;
 mod arrows;
 mod documents;
 mod error_codes;
+mod error_pages;
 mod faults;
 mod files;
 mod forbid;
@@ -38,6 +39,7 @@ const RULES: &[Rule] = &[
     faults::check,
     files::check,
     error_codes::check,
+    error_pages::check,
     readme::check,
     text::check,
     documents::check,
