@@ -47,7 +47,7 @@ fn is_product_source(path: &str) -> bool {
 }
 
 /// Unit tests stand last in a file, in a module of their own.
-fn lines_before_tests(text: &str) -> usize {
+pub(super) fn lines_before_tests(text: &str) -> usize {
     let lines: Vec<_> = text.lines().map(str::trim).collect();
     let opens_tests = |pair: &[&str]| pair[0] == "#[cfg(test)]" && pair[1].starts_with("mod ") && pair[1].ends_with('{');
     lines.windows(2).position(opens_tests).unwrap_or(lines.len())

@@ -12,6 +12,7 @@ mod error_pages;
 mod faults;
 mod files;
 mod forbid;
+mod limits;
 mod manifests;
 mod members;
 mod readme;
@@ -40,6 +41,7 @@ const RULES: &[Rule] = &[
     files::check,
     error_codes::check,
     error_pages::check,
+    limits::check,
     readme::check,
     text::check,
     documents::check,
