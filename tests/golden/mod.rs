@@ -6,6 +6,7 @@ mod console;
 mod json_endpoint;
 mod process_pages;
 mod readme;
+mod wrong_usages;
 
 /// The program `settee`.
 const SETTEE: &str = env!("CARGO_BIN_EXE_settee-in-stories");

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use settee_core::env;
@@ -18,8 +18,8 @@ use crate::terminal::{Said, Terminal};
 /// Where a server listens on every page, unless it says otherwise.
 const SERVER: &str = "127.0.0.1:7400";
 
-/// The other ports of pages: `127.0.0.1:7401` to `127.0.0.1:7409`.
-const PORTS: u16 = 10;
+/// The ports of pages: those of the server and of its services.
+const PORTS: std::ops::RangeInclusive<u16> = 7_400..=7_409;
 
 /// The root of this checkout.
 #[must_use]
@@ -45,6 +45,8 @@ pub struct Reader {
     ports: BTreeMap<String, String>,
     place: PathBuf,
     bin: PathBuf,
+    /// What was not as the page says: all of it is told at the end, because one change often makes several lines wrong.
+    wrong: Vec<String>,
     _folder: TempDir,
 }
 
@@ -59,18 +61,17 @@ impl Reader {
         for made in [&place, &bin] {
             fs::create_dir(made).expect("a folder");
         }
-        symlink(settee, bin.join("settee")).expect("a link");
         let ports = free_ports().await;
+        put_settee(&bin, settee, &ports[SERVER]);
         let variables = [
             ("SETTEE_SERVER", ports[SERVER].clone()),
-            ("SETTEE_LISTEN", ports[SERVER].clone()),
             ("CARGO_TARGET_DIR", target(settee).display().to_string()),
             ("CARGO_NET_OFFLINE", "true".to_owned()),
             // As the workspace has it: what both build is built once.
             ("CARGO_PROFILE_DEV_DEBUG", "line-tables-only".to_owned()),
         ];
         let terminal = Terminal::open(&place, &bin, folder.path(), &variables);
-        Self { page: page.to_owned(), terminal, ports, place, bin, _folder: folder }
+        Self { page: page.to_owned(), terminal, ports, place, bin, wrong: Vec::new(), _folder: folder }
     }
 
     /// Gives the reader one more program.
@@ -93,6 +94,7 @@ impl Reader {
                 _ => {}
             }
         }
+        assert!(self.wrong.is_empty(), "{}", self.wrong.join("\n\n"));
     }
 
     async fn type_in(&mut self, block: &Block) {
@@ -121,9 +123,11 @@ impl Reader {
         let Said { lines, exit: ended } = self.terminal.run(&command).await;
         let said = on_page(&self.ports, &lines);
         let place = format!("{}:{}: `{}`", self.page, step.line, step.command);
-        assert!(exit.is_none_or(|exit| exit == ended), "{place} exited with {ended} and said:\n{}", said.join("\n"));
-        let is_right = step.shown.is_empty() || is_shown(&step.shown, &said);
-        assert!(is_right, "{place} said:\n{}\n\nand the page shows:\n{}", said.join("\n"), step.shown.join("\n"));
+        let is_right = exit.is_none_or(|exit| exit == ended) && (step.shown.is_empty() || is_shown(&step.shown, &said));
+        if !is_right {
+            let (said, shown) = (said.join("\n"), step.shown.join("\n"));
+            self.wrong.push(format!("{place} exited with {ended} and said:\n{said}\n\nand the page shows:\n{shown}"));
+        }
         if let Some(name) = step.command.strip_prefix("cargo new ") {
             // The same versions as here: nothing new is fetched.
             fs::copy(checkout().join("Cargo.lock"), self.place.join(name.trim()).join("Cargo.lock")).expect("a crate");
@@ -162,6 +166,18 @@ pub fn in_crate(lines: &[String]) -> String {
     text.replace("../settee/", &format!("{}/", checkout().display()))
 }
 
+/// A `settee` that listens where it does on the page unless it is told otherwise. Of services of the page this is not true: the
+/// variable is set for `settee` alone.
+fn put_settee(bin: &Path, settee: &Path, listen: &str) {
+    let inner = bin.join("programs");
+    fs::create_dir(&inner).expect("a folder");
+    symlink(settee, inner.join("settee")).expect("a link");
+    let (script, program) = (bin.join("settee"), inner.join("settee"));
+    let text = format!("#!/bin/sh\nSETTEE_LISTEN=\"${{SETTEE_LISTEN-{listen}}}\" exec '{}' \"$@\"\n", program.display());
+    fs::write(&script, text).expect("a file");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("its mode");
+}
+
 /// What was said, with the ports of the page.
 fn on_page(ports: &BTreeMap<String, String>, said: &[String]) -> Vec<String> {
     let line = |line: &String| ports.iter().fold(line.clone(), |text, (page, here)| text.replace(here, page));
@@ -174,11 +190,14 @@ pub fn target(program: &Path) -> &Path {
     program.parent().and_then(Path::parent).expect("a program is built into target/PROFILE")
 }
 
-/// Ports that were free a moment ago. All of them are held until the last is known, so that none comes twice.
+/// Ports that were free a moment ago, in the order of the page's: lists are sorted by address. All of them are held until the last
+/// is known, so that none comes twice.
 async fn free_ports() -> BTreeMap<String, String> {
     let mut held = Vec::new();
-    for number in 0..PORTS {
-        held.push((format!("127.0.0.1:{}", 7_400 + number), env::listen(local()).await.expect("a port is free")));
+    for _ in PORTS {
+        let listener = env::listen(local()).await.expect("a port is free");
+        held.push((listener.local_addr().expect("an address"), listener));
     }
-    held.iter().map(|(page, listener)| (page.clone(), listener.local_addr().expect("an address").to_string())).collect()
+    held.sort_by_key(|(here, _)| here.port());
+    PORTS.zip(&held).map(|(page, (here, _))| (format!("127.0.0.1:{page}"), here.to_string())).collect()
 }

@@ -53,6 +53,8 @@ impl Terminal {
         let mut command = Command::new("sh");
         command.current_dir(place).process_group(0).kill_on_drop(true);
         command.env("PATH", format!("{}:{path}", bin.display())).envs(variables.iter().map(|(name, value)| (name, value)));
+        // To a service, whatever begins like its own settings is one; this variable is for the tests.
+        command.env_remove("SETTEE_SKIP_FILE");
         let mut shell = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a shell starts");
         let typed = shell.stdin.take().expect("stdin is a pipe");
         let said = BufReader::new(shell.stdout.take().expect("stdout is a pipe")).lines();
@@ -93,15 +95,19 @@ impl Terminal {
     /// When it says something else.
     pub(crate) async fn keep_running(&mut self, command: &str, enough: impl Fn(&[String]) -> bool) {
         self.running += 1;
-        let said = self.folder.join(format!("said-{}", self.running));
-        self.run(&format!("{{ {command}\n}} >'{}' 2>&1 &", said.display())).await;
+        let file = |what: &str| self.folder.join(format!("{what}-{}", self.running));
+        let (said, ended) = (file("said"), file("ended"));
+        let keeping = format!("{{ {{ {command}\n}} >'{}' 2>&1; : >'{}'; }} &", said.display(), ended.display());
+        self.run(&keeping).await;
         let give_up = Instant::now() + PATIENCE;
         loop {
-            let text = std::fs::read_to_string(&said).unwrap_or_default();
+            // Looked at in this order: what ended says nothing more.
+            let (has_ended, text) = (ended.exists(), std::fs::read_to_string(&said).unwrap_or_default());
             let lines: Vec<_> = text.lines().map(str::to_owned).collect();
             if enough(&lines) {
                 return;
             }
+            assert!(!has_ended, "`{command}` ended, and said:\n{text}");
             assert!(Instant::now() < give_up, "`{command}` goes on running, and said:\n{text}");
             tokio::time::sleep(LOOK).await;
         }
@@ -134,8 +140,8 @@ mod tests {
         for owner_dies in [false, true] {
             let folder = tempfile::tempdir().unwrap();
             let mut terminal = Terminal::open(folder.path(), folder.path(), folder.path(), &[]);
-            terminal.keep_running("sleep 600", <[String]>::is_empty).await;
-            let process = terminal.run("echo $!").await.lines.concat();
+            terminal.keep_running("sh -c 'echo $$; exec sleep 600'", |said| said.len() == 1).await;
+            let process = terminal.run("cat said-1").await.lines.concat();
             if owner_dies {
                 // What the operating system does with the pipes of a dead process; the shell is left to itself.
                 let Terminal { typed, .. } = &mut terminal;

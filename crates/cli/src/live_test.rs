@@ -207,7 +207,7 @@ async fn a_stream_without_follow_says_what_to_add() {
     let (_server, control) = server().await;
     let _held = published(&control).await;
     let complaint = complained(&control, &["call", "test.Till.count", "{\"up_to\": 3}"]).await;
-    assert!(complaint.ends_with("call it with --follow, if it answers with a stream of updates"), "{complaint}");
+    assert!(complaint.ends_with(r#"try: settee call test.Till.count '{"up_to":3}' --follow"#), "{complaint}");
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ async fn what_is_no_database_is_named_with_what_to_do() {
     std::fs::write(&garbage, "a letter to the bank, and not a database at all ".repeat(100)).unwrap();
     let table = [
         (home.0.path().to_owned(), codes::STORE_UNAVAILABLE, "it is a folder"),
-        (home.0.path().join("missing/service.db"), codes::STORE_UNAVAILABLE, "missing does not exist; create it"),
+        (home.0.path().join("missing/service.db"), codes::STORE_UNAVAILABLE, "missing does not exist; create it with `mkdir -p "),
         (garbage.clone(), codes::STORE_DAMAGED, "it was left as it is"),
         (":memory:".into(), codes::BAD_VALUE, "a database in memory forgets"),
         ("sqlite::memory:".into(), codes::BAD_VALUE, "a database in memory forgets"),

@@ -30,21 +30,24 @@ pub(crate) fn primary_code(error: &sqlx::Error) -> Option<i32> {
 
 /// The error of `doing` something at `place`: a step of whoever asked for it.
 pub(crate) fn of_statement(doing: impl fmt::Display, place: &Path, error: sqlx::Error) -> Error {
+    coded(&format!("{doing} in {}", place.display()), error)
+}
+
+fn coded(attempt: &str, error: sqlx::Error) -> Error {
     let (kind, code, advice) = class(&error);
-    let message = format!("{doing} in {}: {error}{advice}", place.display());
-    Error::new(kind, code, message).caused_by(error).of_step()
+    Error::new(kind, code, format!("{attempt}: {error}{advice}")).caused_by(error).of_step()
 }
 
 /// The error of opening `place`: what stands there instead of a database is looked at only now.
 pub(crate) fn of_opening(place: &Path, error: sqlx::Error) -> Error {
     if primary_code(&error) != Some(CANNOT_OPEN) {
-        return of_statement("open database", place, error);
+        return coded(&format!("open database {}", place.display()), error);
     }
     let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let cause = if place.is_dir() {
         "it is a folder; name a file in it".to_owned()
     } else if !folder.is_dir() {
-        format!("the folder {} does not exist; create it", folder.display())
+        format!("the folder {0} does not exist; create it with `mkdir -p {0}`", folder.display())
     } else {
         "the file or its folder may not be read or written; give the service's user the right to".to_owned()
     };
@@ -65,9 +68,11 @@ fn class(error: &sqlx::Error) -> (ErrorKind, Code, &'static str) {
         }
         Some(CONSTRAINT) => (ErrorKind::Conflict, codes::DATABASE_FAILED, ""),
         Some(IO_ERROR | CANNOT_OPEN) => (ErrorKind::Unavailable, codes::DATABASE_FAILED, "; look at its disk"),
-        _ if lacks_a_table(error) => {
-            (ErrorKind::NotFound, codes::TABLES_MISSING, "; somebody dropped it: restart the service to create it anew")
-        }
+        _ if lacks_a_table(error) => (
+            ErrorKind::NotFound,
+            codes::TABLES_MISSING,
+            "; somebody dropped it: restore it from a backup, a restart makes an empty one",
+        ),
         _ if matches!(error, sqlx::Error::WorkerCrashed | sqlx::Error::Io(_)) => {
             (ErrorKind::Unavailable, codes::DATABASE_FAILED, "")
         }

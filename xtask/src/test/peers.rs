@@ -17,20 +17,46 @@ pub(crate) struct Peer {
     pub(crate) needed_by: &'static [&'static str],
 }
 
-const PEERS: &[Peer] = &[Peer {
-    name: "strace",
-    check: &["strace", "--version"],
-    install: &[
-        &["apt-get", "install", "--yes", "--no-install-recommends", "strace"],
-        &["apt-get", "update"],
-        &["apt-get", "install", "--yes", "--no-install-recommends", "strace"],
-    ],
-    needed_by: &[
-        "faults::answer_goes_before_its_sync::a_key_is_synced_before_it_is_acknowledged",
-        "faults::answer_goes_before_its_sync::a_message_is_synced_before_it_is_acknowledged",
-        "faults::answer_goes_before_its_sync::a_row_of_a_ledger_is_synced_before_it_is_acknowledged",
-    ],
-}];
+const PEERS: &[Peer] = &[
+    Peer {
+        name: "strace",
+        check: &["strace", "--version"],
+        install: &[
+            &["apt-get", "install", "--yes", "--no-install-recommends", "strace"],
+            &["apt-get", "update"],
+            &["apt-get", "install", "--yes", "--no-install-recommends", "strace"],
+        ],
+        needed_by: &[
+            "faults::answer_goes_before_its_sync::a_key_is_synced_before_it_is_acknowledged",
+            "faults::answer_goes_before_its_sync::a_message_is_synced_before_it_is_acknowledged",
+            "faults::answer_goes_before_its_sync::a_row_of_a_ledger_is_synced_before_it_is_acknowledged",
+        ],
+    },
+    Peer {
+        name: "curl",
+        check: &["curl", "--version"],
+        install: &[
+            &["apt-get", "install", "--yes", "--no-install-recommends", "curl"],
+            &["apt-get", "update"],
+            &["apt-get", "install", "--yes", "--no-install-recommends", "curl"],
+        ],
+        needed_by: &["golden::book::run_it", "golden::book::write_a_service"],
+    },
+    Peer {
+        name: "sqlite3",
+        check: &["sqlite3", "--version"],
+        install: &[
+            &["apt-get", "install", "--yes", "--no-install-recommends", "sqlite3"],
+            &["apt-get", "update"],
+            &["apt-get", "install", "--yes", "--no-install-recommends", "sqlite3"],
+        ],
+        needed_by: &[
+            "golden::book::move_money",
+            "golden::book::run_it",
+            "golden::wrong_usages::every_wrong_usage_is_answered_by_what_was_wrong_where_and_what_to_type_next",
+        ],
+    },
+];
 
 /// The tests matching `filter` that cannot run here, after trying to install what they need.
 pub(crate) fn missing(filter: &str) -> Skipped {

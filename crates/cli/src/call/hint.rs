@@ -14,6 +14,9 @@ use super::input::{Arguments, Target};
 /// What serde says before the name of a field.
 const MISSING: &str = "missing field `";
 
+/// What serde says before a number where it wanted something else.
+const NUMBER: &str = "invalid type: integer `";
+
 /// Lines of advice for an error of this call.
 pub(super) fn of(args: &Args, error: &Error) -> Vec<String> {
     let (target, code) = (&args.target, error.code());
@@ -24,10 +27,12 @@ pub(super) fn of(args: &Args, error: &Error) -> Vec<String> {
         meant(&target.service)
             .map(|service| typed(args, &Target { service: service.to_owned(), ..target.clone() }, &args.arguments))
     } else if *code == codes::BAD_REQUEST {
-        missing(error.message()).map(|field| typed(args, target, &args.arguments.with(field)))
+        let right = missing(error.message()).map(|field| args.arguments.with(field));
+        right.or_else(|| args.arguments.quoted(error.message())).map(|right| typed(args, target, &right))
     } else if *code == codes::BAD_REPLY {
-        let try_it = if args.follow { "without --follow" } else { "with --follow, if it answers with a stream of updates" };
-        Some(format!("the answer is not what was expected; call it {try_it}"))
+        let other = Args { follow: !args.follow, ..args.clone() };
+        let answer = if args.follow { "one value" } else { "a stream of updates" };
+        return vec![format!("does it answer with {answer}, and may be called again?"), typed(&other, target, &args.arguments)];
     } else if *code == codes::DEADLINE && error.certainty() == Certainty::NotDone {
         Some(format!("the call was never sent; --timeout was {} ms", args.timeout.as_millis()))
     } else {
@@ -36,9 +41,14 @@ pub(super) fn of(args: &Args, error: &Error) -> Vec<String> {
     advice.into_iter().collect()
 }
 
-/// Where the names stand of which one was wrong.
+/// The list to look at: of the names of which one was wrong, or of what was left undone.
 fn listed(code: &Code) -> Option<&'static str> {
-    let lists = [(codes::NO_TRANSACTION, "transactions"), (codes::NO_TOPIC, "topics"), (codes::NO_JOB, "jobs")];
+    let lists = [
+        (codes::NO_TRANSACTION, "transactions"),
+        (codes::TABLES_MISSING, "transactions"),
+        (codes::NO_TOPIC, "topics"),
+        (codes::NO_JOB, "jobs"),
+    ];
     lists.into_iter().find(|(wrong, _)| wrong == code).map(|(_, list)| list)
 }
 
@@ -74,6 +84,17 @@ impl Arguments {
         named.insert(field.to_owned(), value);
         Self(named)
     }
+
+    /// The same with one number as text, if text was expected where it is. `None` when several are this number: nothing says which.
+    fn quoted(&self, message: &str) -> Option<Self> {
+        let (number, expected) = message.split_once(NUMBER)?.1.split_once("`, expected ")?;
+        let is_it = |value: &Value| value.is_number() && value.to_string() == number;
+        let mut names = self.0.iter().filter(|(_, value)| is_it(value)).map(|(name, _)| name);
+        let (Some(name), None, true) = (names.next(), names.next(), expected.starts_with("a string")) else { return None };
+        let mut named = self.0.clone();
+        named.insert(name.clone(), Value::from(number));
+        Some(Self(named))
+    }
 }
 
 #[cfg(test)]
@@ -85,6 +106,17 @@ mod tests {
         let with = |typed: &str| typed.parse::<Arguments>().unwrap().with("account").to_string();
         assert_eq!(with(r#"{"acount":"A-1","limit":3}"#), r#"{"account":"A-1","limit":3}"#);
         assert_eq!(with("{}"), r#"{"account":"VALUE"}"#);
+    }
+
+    #[test]
+    fn a_number_where_text_belongs_is_quoted_unless_several_could_be_meant() {
+        let quoted = |typed: &str, message: &str| {
+            typed.parse::<Arguments>().unwrap().quoted(message).map(|arguments| arguments.to_string())
+        };
+        let message = "decode messagepack body: invalid type: integer `1`, expected a string";
+        assert_eq!(quoted(r#"{"account":1,"limit":3}"#, message).as_deref(), Some(r#"{"account":"1","limit":3}"#));
+        assert_eq!(quoted(r#"{"account":1,"limit":1}"#, message), None);
+        assert_eq!(quoted(r#"{"account":1}"#, "invalid type: integer `1`, expected a map"), None);
     }
 
     #[test]

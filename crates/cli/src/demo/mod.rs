@@ -31,6 +31,8 @@ mod topology;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use settee_core::env;
+
 pub(crate) use self::args::Args;
 pub(crate) use self::process::{ProcessArgs, run_process};
 
@@ -50,6 +52,7 @@ use crate::logs;
 /// Runs the demo: exit code 0 when every transfer has its outcome and every invariant holds, else 1.
 pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     let plan = args.plan()?;
+    must_be_free(plan.listen).await?;
     logs::start(if plan.verbose { "info" } else { "off" });
     let folder = Folder::open(plan.data.as_deref()).await?;
     let program = std::env::current_exe().map_err(|error| Failure::failed(format!("find this program: {error}")))?;
@@ -58,6 +61,12 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     let ended = or_interrupted(attended(&plan, &supervisor)).await;
     supervisor.stop().await;
     ended
+}
+
+/// Looked at before anything is started: the server would say it too, as somebody whom nobody has called.
+async fn must_be_free(listen: SocketAddr) -> Result<(), Failure> {
+    let taken = |error| Failure::wrong(format!("--listen {listen}: {error}")).with_next("settee demo --listen 127.0.0.1:0");
+    env::listen(listen).await.map(drop).map_err(taken)
 }
 
 /// Does the work, for as long as every process can be kept running.

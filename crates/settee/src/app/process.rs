@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use settee_core::Error;
 use settee_core::error::{ErrorKind, codes};
 
-use crate::config::{Layers, Settings};
+use crate::config::{Layers, Settings, fields_of};
 
 /// Threads for disk and SQL work at most: each waits for one operation, and more of them than a disk has queues only cost memory.
 const BLOCKING_THREADS: usize = 16;
@@ -27,7 +27,7 @@ pub fn run<F: Future>(work: F) -> F::Output {
 /// # Errors
 /// `Invalid`: a flag that is not known (`APP0001`), a file or value that cannot be read (`APP0002`).
 pub fn command_line<C: DeserializeOwned>(application: &str) -> Result<(Settings, C), Error> {
-    let flags = Flags::read(std::env::args().skip(1))?;
+    let flags = Flags::read(std::env::args().skip(1), &keys::<C>())?;
     let mut layers = Layers::new();
     if let Some(path) = &flags.config {
         layers = layers.with_file(path, &read_file(path)?)?;
@@ -69,7 +69,8 @@ struct Flags {
 }
 
 impl Flags {
-    fn read(mut arguments: impl Iterator<Item = String>) -> Result<Self, Error> {
+    /// `keys` are those that can be set: somebody may have taken one for a flag.
+    fn read(mut arguments: impl Iterator<Item = String>, keys: &[String]) -> Result<Self, Error> {
         let mut flags = Self::default();
         while let Some(flag) = arguments.next() {
             let value = arguments.next();
@@ -77,17 +78,35 @@ impl Flags {
                 ("--config", Some(path)) => flags.config = Some(path.into()),
                 ("--set", Some(assignment)) => flags.set.push(assignment),
                 ("--config" | "--set", None) => return Err(wrong_flag(&format!("{flag} needs a value"))),
-                _ => return Err(wrong_flag(&format!("{flag} is not known; there are --config FILE and --set KEY=VALUE"))),
+                (_, value) => return Err(wrong_flag(&format!("{flag} is not known; {}", meant(&flag, value, keys)))),
             }
         }
         Ok(flags)
     }
 }
 
+/// The keys of settee and of the application, as they follow `--set`.
+fn keys<C: DeserializeOwned>() -> Vec<String> {
+    let settee = fields_of::<Settings>().unwrap_or_default().iter().map(|key| format!("settee.{key}"));
+    let own = fields_of::<C>().unwrap_or_default().iter().map(|key| (*key).to_owned());
+    own.chain(settee).collect()
+}
+
+/// What to type in place of a flag that is not known.
+fn meant(flag: &str, value: Option<String>, keys: &[String]) -> String {
+    let wanted = flag.trim_start_matches('-').replace('-', "_");
+    let last = |key: &String| key.rsplit('.').next() == Some(&*wanted);
+    match keys.iter().find(|key| last(key)) {
+        Some(key) => format!("try --set {key}={}", value.as_deref().unwrap_or("VALUE")),
+        None => "there are --config FILE and --set KEY=VALUE".to_owned(),
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "a process reads its configuration before anything runs")]
 fn read_file(path: &PathBuf) -> Result<String, Error> {
     std::fs::read_to_string(path).map_err(|error| {
-        let message = format!("read the configuration {}: {error}", path.display());
+        let advice = if error.kind() == io::ErrorKind::NotFound { "; create it, or name another with --config FILE" } else { "" };
+        let message = format!("read the configuration {}: {error}{advice}", path.display());
         Error::new(ErrorKind::Invalid, codes::BAD_VALUE, message).caused_by(error)
     })
 }
@@ -102,9 +121,16 @@ mod tests {
 
     #[test]
     fn a_wrong_flag_names_the_right_ones() {
-        let read = |flags: &[&str]| Flags::read(flags.iter().map(|flag| (*flag).to_owned()));
+        let keys = ["settee.listen", "database"].map(str::to_owned);
+        let read = |flags: &[&str]| Flags::read(flags.iter().map(|flag| (*flag).to_owned()), &keys);
         assert_eq!(read(&["--set", "a=1", "--set", "b=2"]).unwrap().set, ["a=1", "b=2"]);
-        assert!(read(&["--confg", "x"]).unwrap_err().message().contains("--config FILE"));
+        for (flags, expected) in [
+            (&["--confg", "x"][..], "--confg is not known; there are --config FILE and --set KEY=VALUE"),
+            (&["--listen", "127.0.0.1:1"], "--listen is not known; try --set settee.listen=127.0.0.1:1"),
+            (&["--database"], "--database is not known; try --set database=VALUE"),
+        ] {
+            assert_eq!(read(flags).unwrap_err().message(), format!("read the command line: {expected}"));
+        }
         assert!(read(&["--config"]).unwrap_err().message().contains("needs a value"));
     }
 }

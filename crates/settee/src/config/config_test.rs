@@ -42,7 +42,12 @@ fn a_typo_names_its_place_and_the_nearest_key() {
     assert_eq!(error.message(), "read the configuration: unknown key `databse` in account.toml; did you mean `database`?");
     let layers = Layers::new().with_environment::<Account>("account", environment(&[("SETTEE_LISTN", "127.0.0.1:1")]));
     let message = layers.read::<Account>().unwrap_err().to_string();
-    assert!(message.contains("`settee.listn` from the environment variable SETTEE_LISTN; did you mean `listen`?"), "{message}");
+    assert!(
+        message.contains("`settee.listn` from the environment variable SETTEE_LISTN; did you mean SETTEE_LISTEN?"),
+        "{message}"
+    );
+    let message = Layers::new().with_flag("settee.listn=127.0.0.1:1").unwrap().read::<Account>().unwrap_err().to_string();
+    assert!(message.contains("`settee.listn` from --set; did you mean --set settee.listen=VALUE?"), "{message}");
 }
 
 #[test]
@@ -64,7 +69,10 @@ fn a_value_of_the_wrong_kind_names_its_key_and_its_place() {
     assert_eq!((error.code(), error.message()), (&codes::BAD_VALUE, expected));
     let layers = Layers::new().with_file(Path::new("account.toml"), "[settee]\nlisten = \"here\"").unwrap();
     let message = layers.read::<Account>().unwrap_err().to_string();
-    assert_eq!(message, "read the configuration: `settee.listen` in account.toml: invalid socket address syntax [APP0002]");
+    assert_eq!(
+        message,
+        "read the configuration: `settee.listen` in account.toml: expected IP:PORT, such as 127.0.0.1:7401, got \"here\" [APP0002]"
+    );
     assert!(Layers::new().with_flag("retries").is_err());
     let (settings, _) = Layers::new().with_flag("settee.share=2/2").unwrap().read::<Account>().unwrap();
     assert!(settings.parsed_share().is_err());

@@ -156,11 +156,23 @@ impl Layers {
     fn unknown_key(&self, full: &str, unknown: &str, known: &[&str]) -> Error {
         let from = self.origin(full);
         let hint = match nearest(unknown, known.iter().copied()) {
-            Some(name) => format!("did you mean `{name}`?"),
+            Some(name) => format!("did you mean {}?", self.spelled(full, unknown, name)),
             None if known.is_empty() => "there are no keys here".to_owned(),
             None => format!("known are {}", known.join(", ")),
         };
         Error::new(ErrorKind::Invalid, codes::UNKNOWN_KEY, format!("read the configuration: unknown key `{full}`{from}; {hint}"))
+    }
+
+    /// The right name as it is given where the wrong one stood.
+    fn spelled(&self, full: &str, wrong: &str, right: &str) -> String {
+        match self.sources.get(full) {
+            Some(Source::Flag) => format!("--set {}{right}=VALUE", full.strip_suffix(wrong).unwrap_or_default()),
+            Some(Source::Environment(name)) => {
+                let prefix = name.get(..name.len().saturating_sub(wrong.len())).unwrap_or_default();
+                format!("{prefix}{}", right.to_uppercase())
+            }
+            _ => format!("`{right}`"),
+        }
     }
 
     fn put(&mut self, path: &[&str], value: Value, source: &Source) {

@@ -13,6 +13,7 @@ mod names;
 mod settings;
 
 pub use layers::{Layers, Source};
+pub(crate) use names::fields_of;
 pub use names::nearest;
 pub use settings::Settings;
 

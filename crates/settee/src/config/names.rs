@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Visitor, value::Error};
 
 /// The fields of `T` if it is a struct; `None` when it takes any key.
-pub(super) fn fields_of<'de, T: Deserialize<'de>>() -> Option<&'static [&'static str]> {
+pub(crate) fn fields_of<'de, T: Deserialize<'de>>() -> Option<&'static [&'static str]> {
     let mut fields = None;
     let _it_always_fails = T::deserialize(FieldNames(&mut fields));
     fields

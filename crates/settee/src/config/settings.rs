@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use settee_core::registry::Share;
 
 /// What every process can be told. Durations are in milliseconds, named so.
@@ -12,8 +12,10 @@ use settee_core::registry::Share;
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Where `settee server` listens. Default `127.0.0.1:7400`.
+    #[serde(deserialize_with = "address")]
     pub server: SocketAddr,
     /// Where this process listens; port 0 takes a free one. Default `127.0.0.1:0`.
+    #[serde(deserialize_with = "address")]
     pub listen: SocketAddr,
     /// The part of its services' routing keys that this process holds, as `index/of`, counted from 0. Default: all of them.
     pub share: Option<String>,
@@ -63,4 +65,10 @@ impl Settings {
             _ => Err(super::layers::bad_value("settee.share", text, "expected `index/of` with index below of, such as \"0/2\"")),
         }
     }
+}
+
+/// The parser's own complaint names neither what it read nor how an address looks.
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| de::Error::custom(format!("expected IP:PORT, such as 127.0.0.1:7401, got {text:?}")))
 }

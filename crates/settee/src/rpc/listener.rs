@@ -151,7 +151,9 @@ async fn connection_task(connection: env::Connection, peer: SocketAddr, serving:
 
 fn listen_failed(at: SocketAddr, error: io::Error) -> Error {
     let hint = match error.kind() {
-        io::ErrorKind::AddrInUse => "; another process uses it: choose another with --listen, or port 0 for any",
+        io::ErrorKind::AddrInUse => {
+            "; another process uses it: choose another address, or port 0 for any (a service: --set settee.listen=127.0.0.1:0)"
+        }
         io::ErrorKind::AddrNotAvailable => "; this machine does not have that address",
         io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege",
         _ => "",
