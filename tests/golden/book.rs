@@ -16,6 +16,26 @@ async fn the_model() {
     read("model").await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn write_a_service() {
+    read("write-a-service").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn move_money() {
+    read("move-money").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn read_a_trace() {
+    read("read-a-trace").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_processes_die() {
+    read("when-processes-die").await;
+}
+
 async fn read(chapter: &str) {
     Reader::of(&format!("docs/book/{chapter}.md"), Path::new(SETTEE)).await.read().await;
 }

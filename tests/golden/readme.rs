@@ -108,6 +108,15 @@ async fn the_bank_of_the_readme_moves_money_between_its_two_databases_or_not_at_
     assert_eq!((alice.balance().await, bob.balance().await), ((99_750, 0), (100_250, 0)));
 }
 
+#[test]
+fn the_book_explains_the_programs_of_the_readme_and_no_others() {
+    let chapters = ["docs/book/write-a-service.md", "docs/book/move-money.md"].map(|chapter| blocks(&source(chapter)));
+    let explained: Vec<_> = chapters.iter().flatten().map(|block| &block.lines).collect();
+    for block in blocks(&source("README.md")).iter().filter(|block| block.language == "rust") {
+        assert!(explained.contains(&&block.lines), "README.md:{}: no chapter has this program", block.line);
+    }
+}
+
 /// An account of the bank, as its database has it.
 struct Account {
     name: &'static str,
