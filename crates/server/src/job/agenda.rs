@@ -17,11 +17,11 @@ pub(super) enum Item {
     Offer(RunId),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Agenda {
     by_time: BTreeSet<(Timestamp, Item)>,
     times: BTreeMap<Item, Timestamp>,
-    /// The latest time at which anything was taken.
+    /// What the clock said when it was last looked at.
     looked_at: Timestamp,
 }
 
@@ -29,6 +29,11 @@ pub(super) struct Agenda {
 const SET_BACK: Duration = Duration::from_secs(1);
 
 impl Agenda {
+    /// An empty one, at what the clock says now: what is put in before the first look is by this clock.
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self { by_time: BTreeSet::new(), times: BTreeMap::new(), looked_at: now }
+    }
+
     /// Puts `item` at `at`, and nowhere else.
     pub(super) fn set(&mut self, item: Item, at: Timestamp) {
         if let Some(before) = self.times.insert(item.clone(), at) {
@@ -71,7 +76,7 @@ mod tests {
     fn a_clock_that_is_set_back_makes_no_offer_and_no_plan_wait_and_no_run_early() {
         let at = |seconds| Timestamp::EPOCH.after(Duration::from_secs(seconds));
         let offer = Item::Offer(RunId { job: "a".into(), version: 1, due: at(1), slice: 0 });
-        let mut agenda = Agenda::default();
+        let mut agenda = Agenda::new(Timestamp::EPOCH);
         assert_eq!(agenda.take(at(9_000)), None);
         let plan = Item::Plan("b".into());
         agenda.set(offer.clone(), at(9_001));
@@ -81,9 +86,18 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_set_back_before_the_first_look_keeps_nothing_of_the_start_waiting() {
+        let at = |seconds| Timestamp::EPOCH.after(Duration::from_secs(seconds));
+        let plan = Item::Plan("b".into());
+        let mut agenda = Agenda::new(at(9_000));
+        agenda.set(plan.clone(), at(9_000));
+        assert_eq!(agenda.take(at(10)), Some(plan));
+    }
+
+    #[test]
     fn an_item_is_found_once_at_the_time_that_was_set_last() {
         let at = Timestamp::from_millis;
-        let mut agenda = Agenda::default();
+        let mut agenda = Agenda::new(Timestamp::EPOCH);
         agenda.set(Item::Plan("a".into()), at(5));
         agenda.set(Item::Plan("b".into()), at(7));
         agenda.set(Item::Plan("a".into()), at(9));

@@ -44,10 +44,10 @@ pub(super) struct Sending {
 }
 
 impl Memory {
-    pub(super) fn new(shards: Shards, channels: Channels, horizon: Duration, trust_absence_at: Instant) -> Self {
+    pub(super) fn new(shards: Shards, channels: Channels, horizon: Duration, trust_absence_at: Instant, now: Timestamp) -> Self {
         Self {
             jobs: BTreeMap::new(),
-            agenda: Agenda::default(),
+            agenda: Agenda::new(now),
             shards,
             channels,
             horizon,

@@ -68,8 +68,9 @@ impl Jobs {
         shutdown: Shutdown,
     ) -> Result<Self, Error> {
         let trust_absence_at = Instant::now() + config.start_grace;
-        let mut memory = Memory::new(shards.clone(), channels, config.horizon, trust_absence_at);
-        load(&mut memory, &*kv, env::wall_clock()).await?;
+        let now = env::wall_clock();
+        let mut memory = Memory::new(shards.clone(), channels, config.horizon, trust_absence_at, now);
+        load(&mut memory, &*kv, now).await?;
         let inner = Inner { memory: Mutex::new(memory), wake: Notify::new(), shutdown: shutdown.clone(), shards: shards.clone() };
         let jobs = Self(Arc::new(inner));
         let timer = jobs.clone();
