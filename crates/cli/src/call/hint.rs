@@ -88,7 +88,7 @@ impl Arguments {
     /// The same with one number as text, if text was expected where it is. `None` when several are this number: nothing says which.
     fn quoted(&self, message: &str) -> Option<Self> {
         let (number, expected) = message.split_once(NUMBER)?.1.split_once("`, expected ")?;
-        let is_it = |value: &Value| value.is_number() && value.to_string() == number;
+        let is_it = |value: &Value| value.as_number().is_some_and(|digits| digits.to_string() == number);
         let mut names = self.0.iter().filter(|(_, value)| is_it(value)).map(|(name, _)| name);
         let (Some(name), None, true) = (names.next(), names.next(), expected.starts_with("a string")) else { return None };
         let mut named = self.0.clone();
