@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -23,6 +23,9 @@ use crate::world::World;
 
 /// The thread of a seed polls deep futures of debug builds.
 const STACK_BYTES: usize = 16 * 1024 * 1024;
+
+/// In how many steps the patience with a seed runs out.
+const LOOKS: u32 = 100;
 
 /// A system under test: what runs in a world, and what must hold of it.
 pub trait Workload: Send + Sync + 'static {
@@ -110,12 +113,23 @@ pub fn seed(workload: &Arc<dyn Workload>, seed: u64, options: &Options) -> SeedR
         let _ = report.send(outcome.unwrap_or_else(|cause| SeedReport::ended_by(seed, panicked(cause.as_ref()))));
     });
     let ended_by = |name, detail: &str| SeedReport::ended_by(seed, Violation::new(name, detail));
-    match (thread, reported.recv_timeout(patience)) {
+    match (thread, wait(&reported, patience)) {
         (Err(error), _) => ended_by("crash", &format!("no thread: {error}")),
         (Ok(_), Ok(report)) => report,
         (Ok(_), Err(RecvTimeoutError::Timeout)) => ended_by("stuck", &format!("no end within {patience:?} of real time")),
         (Ok(_), Err(RecvTimeoutError::Disconnected)) => ended_by("crash", "the thread ended without a report"),
     }
+}
+
+/// A machine that stands still, as a virtual one does while it is saved, uses up one look and not all patience.
+fn wait<T>(reported: &Receiver<T>, patience: Duration) -> Result<T, RecvTimeoutError> {
+    for _ in 1..LOOKS {
+        match reported.recv_timeout(patience / LOOKS) {
+            Err(RecvTimeoutError::Timeout) => {}
+            ended => return ended,
+        }
+    }
+    reported.recv_timeout(patience / LOOKS)
 }
 
 fn on_this_thread(workload: &dyn Workload, seed: u64, options: &Options) -> SeedReport {
