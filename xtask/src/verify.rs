@@ -43,6 +43,7 @@ const SHORT: &[Step] = &[
     step("simulate", "xtask simulate --seeds 300 --require-all --json"),
     step("simulate-planted", "xtask simulate --planted --rotate 2 --json"),
     step("kill-server", "xtask kill --cycles 30 --json"),
+    step("fuzz", "xtask fuzz --seconds 60 --json"),
     step("test", "xtask test"),
 ];
 
