@@ -112,3 +112,13 @@ async fn dropped_tables_of_settee_are_named() {
     let error = tx.publish("transfers", "CH93", &1).await.unwrap_err();
     assert_eq!(error.code(), &codes::TABLES_MISSING, "{error}");
 }
+
+#[tokio::test]
+async fn a_connection_that_cannot_be_opened_says_nothing_about_what_the_handler_did_before() {
+    let home = Home::new();
+    let database = home.open().await;
+    std::fs::remove_dir_all(home.0.path()).unwrap();
+    let error = database.read().await.unwrap_err();
+    assert_eq!((error.code(), error.certainty()), (&codes::STORE_UNAVAILABLE, Certainty::NotDone), "{error}");
+    assert_eq!(error.of_whole().certainty(), Certainty::Unknown);
+}

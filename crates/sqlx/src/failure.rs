@@ -1,6 +1,7 @@
 //! What a database error is called: SQLite's result codes as coded errors that say what was tried, where, and what to do.
 //!
-//! Every error here is `NotDone`: whatever fails before a commit has no lasting effect. Only a commit knows better.
+//! Every error here is `NotDone`: whatever fails before a commit has no lasting effect. Only a commit knows better. And every one
+//! is [of a step](Error::of_step): what a handler did before it came here, somewhere else, is not undone with it.
 
 use std::fmt;
 use std::path::Path;
@@ -52,7 +53,7 @@ pub(crate) fn of_opening(place: &Path, error: sqlx::Error) -> Error {
         "the file or its folder may not be read or written; give the service's user the right to".to_owned()
     };
     let message = format!("open database {}: {cause}", place.display());
-    Error::new(ErrorKind::NotFound, codes::STORE_UNAVAILABLE, message).caused_by(error)
+    Error::new(ErrorKind::NotFound, codes::STORE_UNAVAILABLE, message).caused_by(error).of_step()
 }
 
 fn class(error: &sqlx::Error) -> (ErrorKind, Code, &'static str) {

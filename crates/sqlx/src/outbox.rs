@@ -203,7 +203,8 @@ fn check(topic: &str, message: &Outgoing) -> Result<(), Error> {
         return Err(Error::new(ErrorKind::Invalid, codes::BAD_REQUEST, text).of_step());
     }
     let Outgoing { id, key, headers, payload, not_before } = message.clone();
-    settee_core::mq::Message { id, key, headers, payload, not_before, published: Timestamp::EPOCH }.check()
+    let message = settee_core::mq::Message { id, key, headers, payload, not_before, published: Timestamp::EPOCH };
+    message.check().map_err(Error::of_step)
 }
 
 #[cfg(test)]

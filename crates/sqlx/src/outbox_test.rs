@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use settee_core::Certainty;
 use sqlx::raw_sql;
 
 use super::*;
@@ -149,6 +150,21 @@ async fn what_the_broker_would_never_take_is_refused_while_the_sender_can_be_tol
     assert_eq!(large.code(), &codes::MESSAGE_TOO_LARGE);
     tx.commit().await.unwrap();
     assert_eq!(ids(&database).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_refused_message_says_nothing_about_what_its_handler_did_before() {
+    let home = Home::new();
+    let database = home.open().await;
+    let mut tx = database.begin().await.unwrap();
+    let refused = [
+        tx.publish("with space", "k", &1).await,
+        tx.publish("transfers", &"k".repeat(1_000), &1).await,
+        tx.publish("transfers", "k", &"x".repeat(2 << 20)).await,
+    ];
+    for error in refused.map(Result::unwrap_err) {
+        assert_eq!(error.of_whole().certainty(), Certainty::Unknown);
+    }
 }
 
 #[tokio::test]
