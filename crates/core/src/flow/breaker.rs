@@ -30,17 +30,17 @@ const LONGEST_OPEN: Duration = Duration::from_secs(60);
 pub struct BreakerOptions {
     /// The window that is judged, in milliseconds. Default 10,000.
     pub window_ms: u64,
-    /// Calls in the window before anything is judged. Default 20.
+    /// Calls in the window before anything is judged; 0 counts as 1. Default 20.
     pub min_calls: u32,
-    /// The share of failures that opens it. Default 0.5.
+    /// The share of failures that opens it, above 0 and at most 1. Default 0.5.
     pub failure_ratio: f64,
     /// How long it stays open the first time, in milliseconds; doubled each time a probe fails, up to a minute. Default 5,000.
     pub open_ms: u64,
-    /// Probes that may be under way while half-open. Default 3.
+    /// Probes that may be under way while half-open; 0 counts as 1. Default 3.
     pub probes: u32,
-    /// Probes that must succeed to close it. Default 5.
+    /// Probes that must succeed to close it; 0 counts as 1. Default 5.
     pub successes: u32,
-    /// How long a probe may take before it counts as failed, in milliseconds. Default 3,000.
+    /// How long a probe may take before it counts as failed, in milliseconds, above 0. Default 3,000.
     pub probe_ms: u64,
 }
 

@@ -134,14 +134,24 @@ impl Limit {
             Self::Rate { period_ms: 0, .. } => Err("a period of 0 ms is no period"),
             Self::Rate { period_ms, .. } if Duration::from_millis(*period_ms) > LONGEST => Err("a period is at most a day"),
             Self::Concurrency { calls: 0 } => Err("a concurrency of 0 calls would never let one through"),
-            Self::Breaker(options) if !(0.0..=1.0).contains(&options.failure_ratio) => {
-                Err("a failure ratio lies between 0 and 1")
-            }
-            Self::Breaker(options) if options.open_ms == 0 || options.window_ms == 0 => {
-                Err("a window and an open time are above 0 ms")
-            }
+            Self::Breaker(options) => options.check(),
             _ => Ok(()),
         }
+    }
+}
+
+impl BreakerOptions {
+    fn check(&self) -> Result<(), &'static str> {
+        if !(self.failure_ratio > 0.0 && self.failure_ratio <= 1.0) {
+            return Err("a failure ratio is above 0, where successes alone would open the breaker, and at most 1");
+        }
+        if self.open_ms == 0 || self.window_ms == 0 {
+            return Err("a window and an open time are above 0 ms");
+        }
+        if self.probe_ms == 0 {
+            return Err("a probe time of 0 ms would fail every probe, and the breaker would never close");
+        }
+        Ok(())
     }
 }
 
@@ -160,6 +170,24 @@ mod tests {
         assert_eq!(twice.check(), Err(BadRule::Twice("a".into())));
         let zero = RuleSet { generation: 1, rules: vec![good, rule("b", Limit::Rate { calls: 0, period_ms: 1, burst: 1 })] };
         assert!(zero.check().unwrap_err().to_string().starts_with("rule \"b\""));
+    }
+
+    #[test]
+    fn a_breaker_that_would_never_close_or_open_by_success_alone_is_refused() {
+        let with = |options| RuleSet { generation: 1, rules: vec![rule("a", Limit::Breaker(options))] };
+        let usual = BreakerOptions::default;
+        for options in [
+            BreakerOptions { probe_ms: 0, ..usual() },
+            BreakerOptions { open_ms: 0, ..usual() },
+            BreakerOptions { window_ms: 0, ..usual() },
+            BreakerOptions { failure_ratio: 0.0, ..usual() },
+            BreakerOptions { failure_ratio: 1.1, ..usual() },
+            BreakerOptions { failure_ratio: f64::NAN, ..usual() },
+        ] {
+            assert!(with(options.clone()).check().is_err(), "{options:?}");
+        }
+        assert_eq!(with(usual()).check(), Ok(()));
+        assert_eq!(with(BreakerOptions { failure_ratio: 1.0, ..usual() }).check(), Ok(()));
     }
 
     #[test]
