@@ -124,6 +124,14 @@ fn text(file: &dyn DiskFile) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// Removes the file `name`, if there is one; durable after [`Disk::sync_folder`].
+pub(crate) fn remove_if_there(disk: &dyn Disk, name: &str) -> io::Result<()> {
+    match disk.remove(name) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// The store's error for a disk operation that failed and changed nothing that counts. `attempt` completes "could not".
 pub(crate) fn failed(attempt: &str, error: &io::Error) -> StoreError {
     let (kind, advice) = match error.kind() {

@@ -18,6 +18,7 @@ use settee_core::port::{Commit, Disk, DiskFile, Event, Outcome, Page, Range, Sto
 use super::backend::{Backend, Trouble};
 use super::failure::{Failure, guarded};
 use super::{CACHE_BYTES, FILE};
+use crate::embedded::folder::remove_if_there;
 use crate::kv::{compared_key, holds, limits};
 
 /// The stored format of this version; anything above it is refused.
@@ -177,10 +178,7 @@ fn keep_length(file: &dyn DiskFile) -> Result<(), Failure> {
 /// Makes the file under another name, so that one with its own name is always whole.
 fn create(disk: &dyn Disk) -> Result<Arc<dyn DiskFile>, Failure> {
     let failed = |error: io::Error| Failure::of_folder("create", &error);
-    match disk.remove(UNFINISHED) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
-    }
+    remove_if_there(disk, UNFINISHED).map_err(failed)?;
     let opened = Opened::of_file(disk.open(UNFINISHED, true).map_err(failed)?)?;
     opened.guarded(|| {
         let transaction = opened.begin_write()?;

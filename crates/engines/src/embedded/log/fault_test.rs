@@ -1,13 +1,14 @@
 //! The embedded log on a disk that fills up, fails to write, and fails to sync: what is said, what goes on, and what comes back.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use settee_core::Certainty;
 use settee_core::port::{DiskFile, DiskLock};
 
 use super::log_test::{ALL, one, open, payloads, small, stream};
 use super::*;
-use crate::memory::MemoryDisk;
+use crate::memory::{DiskFault, DiskOperation, MemoryDisk};
 
 #[tokio::test]
 async fn a_full_disk_refuses_as_not_done_and_goes_on_by_itself_when_there_is_room() {
@@ -35,10 +36,10 @@ async fn a_full_disk_refuses_as_not_done_and_goes_on_by_itself_when_there_is_roo
 #[derive(Clone)]
 struct LateFailure {
     disk: MemoryDisk,
-    is_armed: Arc<std::sync::atomic::AtomicBool>,
+    is_armed: Arc<AtomicBool>,
 }
 
-struct LateFailureFile(Arc<dyn DiskFile>, Arc<std::sync::atomic::AtomicBool>);
+struct LateFailureFile(Arc<dyn DiskFile>, Arc<AtomicBool>);
 
 impl Disk for LateFailure {
     fn open(&self, name: &str, create: bool) -> io::Result<Arc<dyn DiskFile>> {
@@ -67,7 +68,7 @@ impl DiskFile for LateFailureFile {
     }
     fn write_at(&self, position: u64, bytes: &[u8]) -> io::Result<()> {
         self.0.write_at(position, bytes)?;
-        match self.1.swap(false, std::sync::atomic::Ordering::Relaxed) {
+        match self.1.swap(false, Ordering::Relaxed) {
             true => Err(io::ErrorKind::StorageFull.into()),
             false => Ok(()),
         }
@@ -88,7 +89,7 @@ async fn with_refused_write(goes_on: bool) -> Vec<String> {
     let failing = LateFailure { disk: disk.clone(), is_armed: Arc::default() };
     let log = EmbeddedLog::open(Arc::new(failing.clone()), small()).await.unwrap();
     log.append(one("s", "a")).await.unwrap();
-    failing.is_armed.store(true, std::sync::atomic::Ordering::Relaxed);
+    failing.is_armed.store(true, Ordering::Relaxed);
     let refused = log.append(one("s", "b")).await.unwrap_err();
     assert_eq!((refused.kind(), refused.certainty()), (StoreErrorKind::Full, Certainty::NotDone));
     if goes_on {
@@ -133,4 +134,36 @@ async fn what_a_failed_sync_left_in_the_page_cache_alone_is_not_served_and_then_
     drop(log);
     disk.crash(|| false);
     assert_eq!(payloads(&open(&disk).await.unwrap(), "s").await, served);
+}
+
+#[tokio::test]
+async fn a_folder_that_once_failed_to_sync_does_not_keep_trimmed_segments_for_ever() {
+    let disk = MemoryDisk::new();
+    let log = open(&disk).await.unwrap();
+    for number in 0..40 {
+        log.append(one("s", format!("{number}{}", "x".repeat(500)))).await.unwrap();
+    }
+    assert!(segment::firsts(&disk.list().unwrap()).len() > 4);
+    let (has_removed, has_failed) = (AtomicBool::new(false), AtomicBool::new(false));
+    disk.set_faults(Arc::new(move |operation| match operation {
+        DiskOperation::Remove => {
+            has_removed.store(true, Ordering::Relaxed);
+            DiskFault::None
+        }
+        DiskOperation::SyncFolder if has_removed.load(Ordering::Relaxed) && !has_failed.swap(true, Ordering::Relaxed) => {
+            DiskFault::Fail(io::ErrorKind::Other)
+        }
+        _ => DiskFault::None,
+    }));
+    log.trim(&stream("s"), Offset(40)).await.unwrap();
+    log.append(one("s", "y")).await.unwrap();
+    log.close().await;
+    assert_eq!(disk.counters().failed, 1);
+    assert!(segment::firsts(&disk.list().unwrap()).len() <= 2, "{:?}", disk.list());
+    assert_eq!(payloads_from(&open(&disk).await.unwrap(), 40).await, ["y"]);
+}
+
+async fn payloads_from(log: &EmbeddedLog, from: u64) -> Vec<String> {
+    let records = log.read(&stream("s"), Offset(from), ALL).await.unwrap();
+    records.into_iter().map(|record| String::from_utf8(record.payload.to_vec()).unwrap()).collect()
 }

@@ -12,6 +12,7 @@ use settee_core::port::{Disk, DiskFile};
 
 use super::entry::Entry;
 use super::layout::{Place, SECTOR, SegmentHeader, encode_group, group_size, sectors};
+use crate::embedded::folder::remove_if_there;
 
 /// The file in which the next segment is prepared.
 pub(super) const NEXT: &str = "log-next.tmp";
@@ -124,10 +125,7 @@ pub(super) fn prepare(disk: &dyn Disk, length: u64) -> io::Result<()> {
 
 /// Removes the file [`NEXT`] if there is one.
 pub(super) fn discard_next(disk: &dyn Disk) -> io::Result<()> {
-    match disk.remove(NEXT) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    remove_if_there(disk, NEXT)
 }
 
 /// Writes zeroes from `from` up to `to`.

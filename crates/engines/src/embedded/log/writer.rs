@@ -16,7 +16,7 @@ use super::index::Index;
 use super::layout::{GROUP_HEADER, Place, encode_group, group_size, sectors};
 use super::segment::{self, Begin, Begun, Segment};
 use crate::embedded::Folder;
-use crate::embedded::folder::failed;
+use crate::embedded::folder::{failed, remove_if_there};
 
 /// Owns the end of the log. It holds the folder, so the lock is let go when the writer is.
 pub(super) struct Writer {
@@ -112,9 +112,10 @@ impl Writer {
         Ok(Written { begun: std::mem::take(&mut self.begun), segment: self.end.segment.header.first, position, entries })
     }
 
-    /// Removes a segment in which nothing is left; one at a time, so that a crash cannot leave a gap between segments.
+    /// Removes a segment in which nothing is left; one at a time, so that a crash cannot leave a gap between segments. Safe to
+    /// repeat: the file may be gone already, and only the folder not be synced.
     pub(super) fn remove(&self, first: u64) -> io::Result<()> {
-        self.folder.disk().remove(&segment::name_of(first))?;
+        remove_if_there(&**self.folder.disk(), &segment::name_of(first))?;
         self.folder.disk().sync_folder()
     }
 
