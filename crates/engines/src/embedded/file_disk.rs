@@ -44,17 +44,17 @@ impl FileDisk {
     /// # Errors
     /// `NotADirectory` when something else is there; else what the operating system reports.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let is_missing = !path.exists();
+        let missing = count_missing(path);
+        if missing == 0 && !path.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::NotADirectory, format!("{} is not a folder", path.display())));
+        }
         DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path)?;
         let folder = path.canonicalize()?;
-        if let (true, Some(parent)) = (is_missing, folder.parent()) {
-            // Else a power cut could take the folder away with all that was synced inside it.
+        // Else a power cut could take one of them away with all that was synced inside it.
+        for parent in folder.ancestors().skip(1).take(missing) {
             File::open(parent)?.sync_all()?;
         }
-        match folder.is_dir() {
-            true => Ok(Self { folder }),
-            false => Err(io::Error::new(io::ErrorKind::NotADirectory, format!("{} is not a folder", folder.display()))),
-        }
+        Ok(Self { folder })
     }
 
     /// Where the folder is.
@@ -71,6 +71,11 @@ impl FileDisk {
             false => Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{name:?} is not a file name of a data folder"))),
         }
     }
+}
+
+/// How many folders at the end of `path` are not there yet.
+fn count_missing(path: &Path) -> usize {
+    path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).count()
 }
 
 impl Disk for FileDisk {
@@ -160,6 +165,25 @@ mod tests {
         FileDisk::open(&path).unwrap().open("x", true).unwrap();
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(path.join("x").metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn every_folder_that_is_made_counts_as_missing_before_and_none_after() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("a/b/c");
+        assert_eq!(count_missing(&path), 3);
+        FileDisk::open(&path).unwrap();
+        assert_eq!((count_missing(&path), count_missing(&path.join("d"))), (0, 1));
+    }
+
+    #[test]
+    fn a_file_where_the_folder_should_be_is_named() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("data");
+        File::create(&path).unwrap();
+        let error = FileDisk::open(&path).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotADirectory, "{error}");
+        assert!(error.to_string().contains("data"), "{error}");
     }
 
     #[test]
