@@ -83,8 +83,13 @@ impl Shared {
         self.arrived.notify_one();
     }
 
-    fn take(&self) -> Vec<Request> {
+    /// What was queued, up to a group; `None` once nothing is and nothing will be any more. Both are looked at under one lock:
+    /// else what is queued just before the stop would be left behind.
+    fn take(&self) -> Option<Vec<Request>> {
         let mut state = self.state.lock();
+        if state.queue.is_empty() && state.stopped.is_some() {
+            return None;
+        }
         let mut taken = Vec::new();
         let mut total = 0;
         while total < GROUP_TARGET_BYTES
@@ -94,7 +99,7 @@ impl Shared {
             state.queued_bytes -= bytes;
             taken.push(request);
         }
-        taken
+        Some(taken)
     }
 }
 
@@ -135,16 +140,11 @@ impl Committer {
     /// Runs until the log is stopped and everything queued before is answered.
     pub(super) async fn run(mut self) {
         let _ending = Ending(self.shared.clone());
-        loop {
-            let requests = self.shared.take();
-            if !requests.is_empty() {
-                self.group(requests).await;
-                continue;
+        while let Some(requests) = self.shared.take() {
+            match requests.is_empty() {
+                true => self.idle().await,
+                false => self.group(requests).await,
             }
-            if self.shared.state.lock().stopped.is_some() {
-                break;
-            }
-            self.idle().await;
         }
         self.seal().await;
         self.settle_next().await;
@@ -283,4 +283,28 @@ async fn with<T: Send + 'static>(mut writer: Writer, work: impl FnOnce(&mut Writ
         (writer, done)
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use settee_core::id::Offset;
+    use settee_core::port::StreamName;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    fn closed() -> StoreError {
+        StoreError::not_done(StoreErrorKind::Unavailable, "closed")
+    }
+
+    #[test]
+    fn what_was_queued_before_the_stop_is_taken_before_the_end() {
+        let shared = Shared::default();
+        assert_eq!(shared.take().map(|taken| taken.len()), Some(0), "idle is not the end");
+        let (reply, _answer) = oneshot::channel();
+        shared.submit(1, Request::Trim(StreamName::new("s").unwrap(), Offset(0), reply)).unwrap();
+        shared.stop(closed());
+        assert_eq!(shared.take().map(|taken| taken.len()), Some(1));
+        assert!(shared.take().is_none());
+    }
 }
