@@ -176,7 +176,13 @@ impl Committer {
     }
 
     fn usable(&self) -> Result<(), StoreError> {
-        if self.writer.is_some() { Ok(()) } else { self.shared.state.lock().running() }
+        if self.writer.is_some() { Ok(()) } else { Err(self.gone()) }
+    }
+
+    /// Without a writer nothing becomes durable, so nothing may be acknowledged.
+    fn gone(&self) -> StoreError {
+        let reason = self.shared.state.lock().stopped.clone();
+        reason.unwrap_or_else(|| StoreError::not_done(StoreErrorKind::Unavailable, "the log has no writer"))
     }
 
     /// Puts an empty group behind the last one, if there is room: a good group proves that those before it were durable.
@@ -193,8 +199,7 @@ impl Committer {
     }
 
     async fn commit(&mut self, entries: Vec<Entry>) -> Result<(), StoreError> {
-        self.usable()?;
-        let Some(writer) = self.writer.take() else { return Ok(()) };
+        let Some(writer) = self.writer.take() else { return Err(self.gone()) };
         let streams = match writer.fits(&entries) {
             true => Vec::new(),
             false => {
@@ -306,5 +311,12 @@ mod tests {
         shared.stop(closed());
         assert_eq!(shared.take().map(|taken| taken.len()), Some(1));
         assert!(shared.take().is_none());
+    }
+
+    #[tokio::test]
+    async fn without_a_writer_no_group_is_acknowledged() {
+        let mut committer = Committer { shared: Arc::default(), writer: None, next: Next::Missing, doomed: VecDeque::new() };
+        assert!(committer.commit(Vec::new()).await.is_err());
+        assert!(committer.usable().is_err());
     }
 }
