@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use settee_core::id::Offset;
-use settee_core::port::{DiskFile, ReadLimit, Record, StoreError, StoreErrorKind, StreamName};
+use settee_core::port::{DiskFile, ReadLimit, Record, StoreError, StreamName};
 
 use super::entry::{ENTRY_HEADER, EntryHeader, EntryKind, payloads};
 use super::index::{Index, Span};
 use super::layout::{SECTOR, is_padding};
-use super::segment::name_of;
+use super::segment::{damaged, name_of};
 use crate::embedded::folder::failed;
 
 /// Spans in one read: enough for 4 MiB of scattered small records, and a bound on the work done under the lock.
@@ -61,7 +61,7 @@ impl Reading {
                 break;
             }
             if taken.next == before {
-                return Err(damaged(span, span.position, "the records that should be here are not"));
+                return Err(damaged(span.segment, span.position, "the records that should be here are not"));
             }
         }
         Ok(taken.records)
@@ -77,10 +77,11 @@ impl Reading {
                 at += usize::try_from(SECTOR - position % SECTOR).unwrap_or(usize::MAX);
                 continue;
             }
-            let header = EntryHeader::decode(&rest).ok_or_else(|| damaged(span, position, "an entry has no header"))?;
+            let header = EntryHeader::decode(&rest).ok_or_else(|| damaged(span.segment, position, "an entry has no header"))?;
             if header.kind == EntryKind::Records && header.stream == self.stream {
-                let found = records(&header, &rest).ok_or_else(|| damaged(span, position, "a batch is not what was written"))?;
-                taken.batch(header.offset, found).map_err(|reason| damaged(span, position, reason))?;
+                let found =
+                    records(&header, &rest).ok_or_else(|| damaged(span.segment, position, "a batch is not what was written"))?;
+                taken.batch(header.offset, found).map_err(|reason| damaged(span.segment, position, reason))?;
             }
             at = at.saturating_add(header.length);
         }
@@ -125,11 +126,4 @@ impl Taken {
         }
         Ok(())
     }
-}
-
-fn damaged(span: &Span, position: u64, reason: &str) -> StoreError {
-    let file = name_of(span.segment);
-    let message =
-        format!("the log is damaged: file {file}, position {position}: {reason}; restore the data folder from a backup");
-    StoreError::not_done(StoreErrorKind::Damaged, message)
 }

@@ -24,7 +24,7 @@ use settee_core::time::Instant;
 use super::GROUP_MAX_BYTES;
 use super::index::Index;
 use super::layout::{BadSegment, GROUP_HEADER, GroupHeader, SECTOR, SegmentHeader, is_padding, is_whole};
-use super::segment::{Begun, Segment, Window, discard_next, firsts, is_zero, name_of, write_zeroes};
+use super::segment::{Begun, Segment, Window, damaged, discard_next, firsts, is_zero, name_of, write_zeroes};
 use super::writer::Writer;
 use crate::embedded::Folder;
 use crate::embedded::folder::failed;
@@ -194,13 +194,6 @@ fn group_at(segment: &SegmentHeader, window: &mut Window<'_>, position: u64) -> 
     let group = window.get(position, GROUP_HEADER + header.body)?;
     let is_good = |group: &Bytes| is_whole(group, &header) || Bug::TrustsTornTail.is_planted();
     Ok(group.filter(is_good).map(|group| (header, group)))
-}
-
-fn damaged(segment: u64, position: u64, reason: &str) -> StoreError {
-    let file = name_of(segment);
-    let message =
-        format!("the log is damaged: file {file}, position {position}: {reason}; restore the data folder from a backup");
-    StoreError::not_done(StoreErrorKind::Damaged, message)
 }
 
 fn newer(segment: u64, version: u32) -> StoreError {

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use settee_core::port::{Disk, DiskFile};
+use settee_core::port::{Disk, DiskFile, StoreError, StoreErrorKind};
 
 use super::entry::Entry;
 use super::layout::{Place, SECTOR, SegmentHeader, encode_group, group_size, sectors};
@@ -39,6 +39,14 @@ impl Segment {
 /// The file name of the segment that begins with group `first`.
 pub(super) fn name_of(first: u64) -> String {
     format!("log-{first:020}.seg")
+}
+
+/// The error for bytes that are not what was written, with their place.
+pub(super) fn damaged(segment: u64, position: u64, reason: &str) -> StoreError {
+    let file = name_of(segment);
+    let message =
+        format!("the log is damaged: file {file}, position {position}: {reason}; restore the data folder from a backup");
+    StoreError::not_done(StoreErrorKind::Damaged, message)
 }
 
 /// The sequences in the names of all segment files, in order.
