@@ -134,17 +134,30 @@ pub(crate) fn remove_if_there(disk: &dyn Disk, name: &str) -> io::Result<()> {
 
 /// The store's error for a disk operation that failed and changed nothing that counts. `attempt` completes "could not".
 pub(crate) fn failed(attempt: &str, error: &io::Error) -> StoreError {
-    let (kind, advice) = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-            (StoreErrorKind::Full, "make room on the disk; writing goes on by itself")
-        }
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            (StoreErrorKind::ReadOnly, "give this process the right to write there")
-        }
-        io::ErrorKind::UnexpectedEof => (StoreErrorKind::Damaged, "the file is shorter than it was: restore it from a backup"),
-        _ => (StoreErrorKind::Unavailable, "see the disk's own log"),
-    };
-    StoreError::not_done(kind, format!("could not {attempt}: {error}; {advice}"))
+    let kind = kind_of(error);
+    StoreError::not_done(kind, format!("could not {attempt}: {error}; {}", advice(kind)))
+}
+
+/// What class of failure an error of the disk is.
+pub(crate) fn kind_of(error: &io::Error) -> StoreErrorKind {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => StoreErrorKind::Full,
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => StoreErrorKind::ReadOnly,
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => StoreErrorKind::Damaged,
+        _ => StoreErrorKind::Unavailable,
+    }
+}
+
+/// What helps when the disk, or what is on it, is the trouble.
+pub(crate) fn advice(kind: StoreErrorKind) -> &'static str {
+    match kind {
+        StoreErrorKind::Full => "make room on the disk; writing goes on by itself",
+        StoreErrorKind::ReadOnly => "give this process the right to write there",
+        StoreErrorKind::Damaged => "restore the data folder from a backup",
+        StoreErrorKind::Newer => "run the version that wrote it, or a later one",
+        StoreErrorKind::Poisoned => "what is on the disk is not known: check the disk, then restart",
+        _ => "see the disk's own log",
+    }
 }
 
 #[cfg(test)]

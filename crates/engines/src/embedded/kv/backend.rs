@@ -14,6 +14,7 @@ use settee_core::port::{DiskFile, StoreErrorKind};
 
 use super::failure::Failure;
 use super::seal::{self, HEADER, SECTOR};
+use crate::embedded::folder::kind_of;
 
 /// The file that redb reads and writes.
 pub(super) struct Backend {
@@ -61,18 +62,18 @@ impl Backend {
     }
 }
 
+/// A read changes nothing, so whatever is not damage may pass.
 fn of_read(error: &io::Error) -> StoreErrorKind {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => StoreErrorKind::Damaged,
+    match kind_of(error) {
+        StoreErrorKind::Damaged => StoreErrorKind::Damaged,
         _ => StoreErrorKind::Unavailable,
     }
 }
 
 /// A write that failed for another reason than room leaves the file in no known state, like a sync.
 fn of_write(error: &io::Error) -> StoreErrorKind {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => StoreErrorKind::Full,
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => StoreErrorKind::ReadOnly,
+    match kind_of(error) {
+        kind @ (StoreErrorKind::Full | StoreErrorKind::ReadOnly) => kind,
         _ => StoreErrorKind::Poisoned,
     }
 }

@@ -8,6 +8,7 @@ use settee_core::port::{StoreError, StoreErrorKind};
 
 use super::FILE;
 use super::backend::Trouble;
+use crate::embedded::folder::{advice, kind_of};
 
 /// A failure without a certainty.
 #[derive(Clone, Debug)]
@@ -39,17 +40,16 @@ impl Failure {
     }
 
     fn text(&self) -> String {
-        format!("{FILE}: {}", self.message)
+        match self.kind {
+            // It passes, or somebody closed the store.
+            StoreErrorKind::Unavailable => format!("{FILE}: {}", self.message),
+            kind => format!("{FILE}: {}; {}", self.message, advice(kind)),
+        }
     }
 
     /// What a call on the folder reported.
     pub(super) fn of_folder(attempt: &str, error: &io::Error) -> Self {
-        let kind = match error.kind() {
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => StoreErrorKind::ReadOnly,
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreErrorKind::Full,
-            _ => StoreErrorKind::Unavailable,
-        };
-        Self::new(kind, format!("{attempt}: {error}"))
+        Self::new(kind_of(error), format!("{attempt}: {error}"))
     }
 
     fn of_redb(error: &redb::Error) -> Self {

@@ -121,7 +121,9 @@ async fn after_a_failed_sync_nothing_is_answered_any_more() {
     let mut watch = kv.watch("k".into(), Revision(1)).await.unwrap();
     disk.fail_next_sync();
     assert_eq!(failed(kv.commit(put("k", 2)).await), Some((StoreErrorKind::Poisoned, Certainty::Unknown)));
-    assert_eq!(failed(kv.commit(put("k", 3)).await), Some((StoreErrorKind::Poisoned, Certainty::NotDone)));
+    let later = kv.commit(put("k", 3)).await;
+    assert!(later.as_ref().unwrap_err().to_string().ends_with("check the disk, then restart"), "{later:?}");
+    assert_eq!(failed(later), Some((StoreErrorKind::Poisoned, Certainty::NotDone)));
     assert_eq!(failed(kv.get(b"k").await), Some((StoreErrorKind::Poisoned, Certainty::NotDone)));
     assert_eq!(failed(watch.next().await), Some((StoreErrorKind::Poisoned, Certainty::NotDone)));
     disk.crash(|| false);
