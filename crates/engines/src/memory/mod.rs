@@ -4,6 +4,6 @@ mod disk;
 mod kv;
 mod log;
 
-pub use disk::*;
-pub use kv::*;
+pub use disk::{DiskCounters, DiskFault, DiskFaults, DiskOperation, MemoryDisk};
+pub use kv::{KvFault, KvFaults, MemoryKv};
 pub use log::{AppendFault, FaultPlan, MemoryLog};
