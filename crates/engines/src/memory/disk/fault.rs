@@ -24,6 +24,7 @@ pub enum DiskOperation {
 }
 
 impl DiskOperation {
+    /// Whether it changes what a disk holds, now or after a power cut.
     pub(super) fn changes(self) -> bool {
         self != Self::Read
     }
@@ -79,33 +80,10 @@ pub struct DiskCounters {
     pub flips: u64,
 }
 
-/// Which counters an operation moves.
-#[derive(Clone, Copy)]
-pub(super) enum Counted {
-    Read,
-    Change,
-    Sync,
-}
-
-impl Counted {
-    pub(super) fn of(operation: DiskOperation) -> Self {
-        match operation {
-            DiskOperation::Read => Self::Read,
-            DiskOperation::Sync => Self::Sync,
-            _ => Self::Change,
-        }
-    }
-}
-
 impl DiskCounters {
-    pub(super) fn count(&mut self, counted: Counted) {
-        match counted {
-            Counted::Read => self.reads += 1,
-            Counted::Change => self.changes += 1,
-            Counted::Sync => {
-                self.changes += 1;
-                self.syncs += 1;
-            }
-        }
+    pub(super) fn count(&mut self, operation: DiskOperation) {
+        self.reads += u64::from(operation == DiskOperation::Read);
+        self.changes += u64::from(operation.changes());
+        self.syncs += u64::from(operation == DiskOperation::Sync);
     }
 }

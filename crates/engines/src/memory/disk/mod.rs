@@ -18,7 +18,6 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use settee_core::port::{Disk, DiskFile, DiskLock};
 
-use self::fault::Counted;
 use self::file::Contents;
 use self::folder::{FileId, Folder};
 
@@ -171,7 +170,7 @@ impl State {
                 return Err(io::Error::other("the machine is dead"));
             }
         }
-        self.counters.count(Counted::of(operation));
+        self.counters.count(operation);
         Ok(())
     }
 
