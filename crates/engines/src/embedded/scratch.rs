@@ -86,8 +86,8 @@ impl State {
         self.files.get_mut(name).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// Whether the write that begins now is cut short.
-    fn is_short(&mut self) -> Option<ShortWrite> {
+    /// Counts the write that begins now; how it comes short, if it does.
+    fn begin_write(&mut self) -> Option<ShortWrite> {
         self.writes += 1;
         let short = self.short.filter(|short| short.at == self.writes - 1)?;
         self.is_dead = short.is_last;
@@ -146,7 +146,7 @@ impl DiskFile for ScratchFile {
     }
     fn write_at(&self, position: u64, bytes: &[u8]) -> io::Result<()> {
         self.disk.alive(|state| {
-            let short = state.is_short();
+            let short = state.begin_write();
             let (file, at) = (state.file(&self.name)?, position as usize);
             let written = &bytes[..short.map_or(bytes.len(), |short| short.bytes.min(bytes.len()))];
             file.resize(file.len().max(at + written.len()), 0);
