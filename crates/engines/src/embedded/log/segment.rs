@@ -17,8 +17,8 @@ use crate::embedded::folder::remove_if_there;
 /// The file in which the next segment is prepared.
 pub(super) const NEXT: &str = "log-next.tmp";
 
-/// Zeroes are written in pieces of this size: large enough for full speed, small enough not to count.
-const ZEROES: usize = 1 << 20;
+/// Bytes that are written or read at once where a whole file is: enough for full speed, and little enough not to count.
+const PIECE_BYTES: usize = 1 << 20;
 
 /// Streams in one group at a segment's beginning: with the longest names 2.4 MB, well below the limit of a group.
 const STREAMS_PER_GROUP: usize = 8_192;
@@ -138,10 +138,10 @@ pub(super) fn discard_next(disk: &dyn Disk) -> io::Result<()> {
 
 /// Writes zeroes from `from` up to `to`.
 pub(super) fn write_zeroes(file: &dyn DiskFile, from: u64, to: u64) -> io::Result<()> {
-    let zeroes = vec![0; ZEROES];
+    let zeroes = vec![0; PIECE_BYTES];
     let mut position = from;
     while position < to {
-        let piece = usize::try_from(to - position).unwrap_or(ZEROES).min(ZEROES);
+        let piece = usize::try_from(to - position).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
         file.write_at(position, zeroes.get(..piece).unwrap_or_default())?;
         position += piece as u64;
     }
@@ -175,7 +175,7 @@ impl<'a> Window<'a> {
             return Ok(Some(held));
         }
         let rest = usize::try_from(self.length - position).unwrap_or(usize::MAX);
-        let mut bytes = vec![0; count.max(ZEROES).min(rest)];
+        let mut bytes = vec![0; count.max(PIECE_BYTES).min(rest)];
         self.file.read_at(position, &mut bytes)?;
         (self.start, self.bytes) = (position, bytes.into());
         Ok(self.held(position, count))
