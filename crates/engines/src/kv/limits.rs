@@ -39,7 +39,7 @@ pub(crate) fn check(commit: &Commit) -> Result<(), StoreError> {
         check_key(write.key())?;
         at_most("bytes of a value", write.size() - write.key().len(), VALUE_BYTES)?;
         if !seen.insert(write.key()) {
-            return Err(refused("a commit names a key twice".to_owned()));
+            return Err(refused(format!("a commit names key {} twice", write.key().escape_ascii())));
         }
     }
     Ok(())
@@ -47,7 +47,7 @@ pub(crate) fn check(commit: &Commit) -> Result<(), StoreError> {
 
 fn check_key(key: &[u8]) -> Result<(), StoreError> {
     if key.is_empty() {
-        return Err(refused("a key is empty".to_owned()));
+        return Err(refused("a key is empty, at least one byte is expected".to_owned()));
     }
     at_most("bytes of a key", key.len(), KEY_BYTES)
 }
