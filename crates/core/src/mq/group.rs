@@ -8,12 +8,12 @@
 //! ```
 //! Kept are the offset up to which the group has read and the *open* messages below it, at most [`GroupPolicy::window`]. All
 //! else below is done: that is the compact form of "a cursor, and what was acknowledged above it". The cursor is the first open
-//! offset. A key is a lane: its first open message is ready, in flight or backing off, the others wait behind it.
+//! offset. Of each key the first open message is ready, in flight or backing off, and the others wait behind it.
 //!
 //! What survives a restart is the [`Snapshot`]: in-flight messages come back as ready, with their attempts as far as they were
 //! written, which is at the next acknowledgement, failure or loss of a consumer after them.
 
-mod lanes;
+mod keys;
 mod state;
 
 pub use state::{Cause, Effect, Event, GroupPolicy, OpenMessage, Snapshot};
@@ -24,7 +24,7 @@ use crate::id::Offset;
 use crate::planted::Bug;
 use crate::time::Instant;
 
-use lanes::Lanes;
+use keys::Keys;
 
 /// One group on one partition.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ pub struct Group {
     unread: usize,
     ready: BTreeSet<Offset>,
     timers: BTreeSet<(Instant, Offset)>,
-    lanes: Lanes,
+    keys: Keys,
 }
 
 #[derive(Clone, Debug)]
@@ -86,7 +86,7 @@ impl Group {
             unread: snapshot.open.len(),
             ready: BTreeSet::new(),
             timers: BTreeSet::new(),
-            lanes: Lanes::default(),
+            keys: Keys::default(),
         }
     }
 
@@ -210,7 +210,7 @@ impl Group {
     /// Puts a message behind its key; ready if nothing of the key is before it.
     fn queue(&mut self, offset: Offset) {
         let Some(entry) = self.open.get(&offset) else { return };
-        let is_first = entry.key.as_deref().is_none_or(|key| self.lanes.join(key, offset) || Bug::MixesKeys.is_planted());
+        let is_first = entry.key.as_deref().is_none_or(|key| self.keys.join(key, offset) || Bug::MixesKeys.is_planted());
         self.set(offset, if is_first { State::Ready } else { State::Waiting });
     }
 
@@ -293,7 +293,7 @@ impl Group {
     fn finish(&mut self, offset: Offset) -> Option<Entry> {
         self.set(offset, State::Waiting);
         let entry = self.open.remove(&offset)?;
-        if let Some(successor) = entry.key.as_deref().and_then(|key| self.lanes.leave(key, offset)) {
+        if let Some(successor) = entry.key.as_deref().and_then(|key| self.keys.leave(key, offset)) {
             self.set(successor, State::Ready);
         }
         Some(entry)
