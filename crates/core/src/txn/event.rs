@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::branch::{BranchSummary, Outcome};
 use super::register::{Cause, Decision, State};
+use super::{MAX_BRANCHES, MAX_CONTEXT_BYTES};
 use crate::id::{BranchId, FencingToken};
 use crate::trace::TraceContext;
 
@@ -177,7 +178,10 @@ pub enum IllegalEvent {
         branch: BranchId,
     },
     /// More branches or a larger context than allowed.
-    #[error("decide with {branches} branches and {bytes} bytes of context: at most 1024 and 65536 are allowed")]
+    #[error(
+        "a transaction of {branches} branches and {bytes} bytes of names, routes and ids: at most {MAX_BRANCHES} and \
+         {MAX_CONTEXT_BYTES} are allowed"
+    )]
     TooLarge {
         /// How many branches.
         branches: usize,

@@ -287,6 +287,14 @@ fn what_is_over_a_limit_changes_nothing() {
 }
 
 #[test]
+fn a_begin_that_is_too_large_is_not_called_a_decision() {
+    let Event::Begin(begin) = begin() else { panic!("it is a begin") };
+    let wide = Begin { name: "x".repeat(70_000), ..begin };
+    let error = in_state(State::Absent).apply(Event::Begin(wide), NOW).unwrap_err().to_string();
+    assert!(error.contains("70012 bytes") && error.contains("65536") && !error.contains("decide"), "{error}");
+}
+
+#[test]
 fn a_try_that_the_commit_does_not_list_is_cancelled() {
     let transaction = in_state(State::Committed);
     let verdict = |call| transaction.decision().unwrap().verdict_for(&BranchId::root(call));
