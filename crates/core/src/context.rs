@@ -90,6 +90,9 @@ impl Context {
     }
 
     /// Runs `work` with this context.
+    ///
+    /// # Cancel safety
+    /// That of `work`.
     pub async fn scope<F: Future>(self, work: F) -> F::Output {
         CURRENT.scope(self, work).await
     }

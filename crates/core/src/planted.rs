@@ -4,7 +4,7 @@
 //! if Bug::SkipsLogSync.is_planted() { .. }       without the feature `faults`: constantly false, and compiled away
 //!                                                with it: true on a thread that has armed that bug
 //! ```
-//! Only `settee-sim` enables the feature (`cargo xtask tidy` holds it), and compiling a bug in does not arm it. Which invariant
+//! Only `settee-sim` enables the feature (`cargo xtask check --only tidy` holds it), and compiling a bug in does not arm it. Which invariant
 //! each must break stands in `crates/sim/src/bank/plant.rs`. Left out: bugs in the code of users, which the simulator plants in
 //! its own services.
 

@@ -22,6 +22,9 @@ impl Tx<Sqlite> {
     ///
     /// # Errors
     /// What the database reports; nothing is done.
+    ///
+    /// # Cancel safety
+    /// The message may be remembered when this transaction commits, so roll it back.
     pub async fn first_time(&mut self, group: &str, message: &Message) -> Result<bool, Error> {
         if Bug::ForgetsInbox.is_planted() {
             return Ok(true);

@@ -49,6 +49,9 @@ impl Tx<Sqlite> {
     ///
     /// # Errors
     /// `Invalid` for a message that the broker would never take, else what the database reports. Nothing is done.
+    ///
+    /// # Cancel safety
+    /// The row may be there when this transaction commits, without waking the relay: it is published within a second.
     pub async fn publish<T: Serialize + Sync + ?Sized>(&mut self, topic: &str, key: &str, payload: &T) -> Result<(), Error> {
         self.publish_with_id(topic, key, &format!("{:032x}", env::random_u128()), payload).await
     }
@@ -56,6 +59,9 @@ impl Tx<Sqlite> {
     /// As [`Tx::publish`], under an id of your own: the message's business identity, which consumers drop repeats by.
     ///
     /// # Errors
+    /// As [`Tx::publish`].
+    ///
+    /// # Cancel safety
     /// As [`Tx::publish`].
     pub async fn publish_with_id<T>(&mut self, topic: &str, key: &str, id: &str, payload: &T) -> Result<(), Error>
     where
@@ -68,6 +74,9 @@ impl Tx<Sqlite> {
     /// As [`Tx::publish`], with everything your own: no key, a delay, headers, another encoding.
     ///
     /// # Errors
+    /// As [`Tx::publish`].
+    ///
+    /// # Cancel safety
     /// As [`Tx::publish`].
     pub async fn publish_message(&mut self, topic: &str, mut message: Outgoing) -> Result<(), Error> {
         if let Some(context) = Context::try_current() {

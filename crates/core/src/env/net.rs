@@ -59,6 +59,9 @@ enum Source {
 ///
 /// # Errors
 /// When the address is taken or may not be used.
+///
+/// # Cancel safety
+/// The address is free again.
 pub async fn listen(at: SocketAddr) -> io::Result<Listener> {
     match host() {
         Some(host) => host.listen(at).map(|accept| Listener(Source::Other(accept))),

@@ -138,7 +138,8 @@ pub enum RunState {
         /// The result, JSON text.
         result: String,
     },
-    /// The worker reported failure, and no attempt is left.
+    /// The worker reported failure, and no attempt is left. What the handler had done before is another question: the cause has
+    /// what is known of it.
     Failed {
         /// Who.
         by: Assignment,

@@ -19,7 +19,8 @@ const FLOOR_PER_SECOND: f64 = 10.0;
 /// Tokens at most: ten seconds of the floor.
 const CAPACITY: f64 = 100.0;
 
-/// Whether a call that failed with `error` may be sent again: certainly not done, or declared idempotent.
+/// Whether a call that failed with `error` may be sent again: certainly not done, or declared idempotent, and of a kind that
+/// another instance may answer otherwise. What a limit refused never is: repeating it would make the overload worse.
 #[must_use]
 pub fn may_retry(error: &Error, idempotent: bool) -> bool {
     use crate::error::ErrorKind::{Closed, Limited, NotOwner, Unavailable};
