@@ -19,6 +19,7 @@ pub mod id;
 pub mod job;
 pub mod mask;
 pub mod mq;
+pub mod name;
 pub mod planted;
 pub mod port;
 pub mod registry;

@@ -11,6 +11,7 @@ use serde::Serialize;
 use settee::mq::{OutboxRow, OutboxSource, Outgoing, ProducerRef};
 use settee::rpc::Encoding;
 use settee_core::error::{ErrorKind, codes};
+use settee_core::mq::check_topic;
 use settee_core::mq::record::TRACE_HEADER;
 use settee_core::planted::Bug;
 use settee_core::{Context, Error, Timestamp, env};
@@ -19,9 +20,6 @@ use sqlx::{FromRow, Row, Sqlite, query, query_as, query_scalar, raw_sql};
 use crate::database::Database;
 use crate::failure::of_statement;
 use crate::tx::Tx;
-
-/// Bytes of a topic's name at most; the broker's own limit.
-pub const MAX_TOPIC_BYTES: usize = 100;
 
 const NEXT_OF_KEY: &str = "INSERT INTO settee_outbox_key (topic, key, last_seq) VALUES (?, ?, 1)
     ON CONFLICT (topic, key) DO UPDATE SET last_seq = last_seq + 1
@@ -205,12 +203,7 @@ fn encode<T: Serialize + ?Sized>(doing: &str, value: &T) -> Result<Bytes, Error>
 
 /// What the broker checks, checked while the sender can still be told: a row that it never takes would hold up all others.
 fn check(topic: &str, message: &Outgoing) -> Result<(), Error> {
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-    if topic.is_empty() || topic.len() > MAX_TOPIC_BYTES || !topic.bytes().all(is_name) {
-        let text =
-            format!("publish to topic {topic:?}: a name has 1 to {MAX_TOPIC_BYTES} ASCII letters, digits, `.`, `-` and `_`");
-        return Err(Error::new(ErrorKind::Invalid, codes::BAD_REQUEST, text).of_step());
-    }
+    check_topic(topic).map_err(Error::of_step)?;
     let Outgoing { id, key, headers, payload, not_before } = message.clone();
     let message = settee_core::mq::Message { id, key, headers, payload, not_before, published: Timestamp::EPOCH };
     message.check().map_err(Error::of_step)

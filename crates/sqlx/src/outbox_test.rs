@@ -5,7 +5,7 @@ use sqlx::raw_sql;
 
 use super::*;
 use crate::testing::{Home, Script, effect, effects};
-use crate::{CommitFault, DatabaseOptions};
+use crate::{CommitFault, DatabaseOptions, MAX_TOPIC_BYTES};
 
 async fn ids(database: &Database) -> Vec<String> {
     database.take(100).await.unwrap().into_iter().map(|row| row.id).collect()

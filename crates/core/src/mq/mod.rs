@@ -25,7 +25,21 @@ pub use group::{Cause, Group, GroupPolicy};
 pub use partition::{Partition, Submission};
 pub use record::{Message, ProducerMark, Record, StoredMessage};
 
+use crate::error::Error;
 use crate::id::fnv1a;
+use crate::name;
+
+/// Bytes of a topic's name at most, so that the name of a stream that is made of it fits into its limit.
+pub const MAX_TOPIC_BYTES: usize = 100;
+
+/// Whether `topic` may name one: the same for who publishes into an outbox and for the broker, which must never refuse later
+/// what was promised in somebody's commit.
+///
+/// # Errors
+/// `Invalid` (`RPC0001`), which says what a name is made of.
+pub fn check_topic(topic: &str) -> Result<(), Error> {
+    name::check("topic", topic, MAX_TOPIC_BYTES)
+}
 
 /// The partition of a message: by its key, so that a key stays in order; without one by its id, so that a repeated send of
 /// the same message meets its first.

@@ -13,11 +13,11 @@ use settee_core::error::{ErrorKind, codes};
 use settee_core::id::Offset;
 use settee_core::mq::group::Event;
 use settee_core::mq::partition::MAX_WAITING;
-use settee_core::mq::{Message, ProducerMark, Submission, partition_of};
+use settee_core::mq::{Message, ProducerMark, Submission, check_topic, partition_of};
 use settee_core::port::{Kv, Log};
 
 use super::consumer::{Consumer, MAX_CREDIT};
-use super::name::{check_group, check_producer, check_topic};
+use super::name::{check_group, check_producer};
 use super::partition::now;
 use super::producers::Producers;
 use super::record::TopicRecord;

@@ -2,14 +2,12 @@
 
 use bytes::Bytes;
 use settee_core::Error;
-use settee_core::error::{ErrorKind, codes};
 use settee_core::id::{Offset, ShardId};
+use settee_core::name;
 use settee_core::port::StreamName;
 
 use crate::shard::key;
 
-/// Bytes of a topic's name at most, so that a stream's name fits into its limit.
-const MAX_TOPIC_BYTES: usize = 100;
 /// Bytes of a group's name at most.
 const MAX_GROUP_BYTES: usize = 64;
 /// Bytes of a producer's name at most.
@@ -20,26 +18,12 @@ pub(super) const PRODUCERS: &str = "mqi";
 pub(super) const GROUPS: &str = "mqg";
 pub(super) const DEAD: &str = "mqd";
 
-pub(super) fn check_topic(name: &str) -> Result<(), Error> {
-    check("topic", name, MAX_TOPIC_BYTES)
+pub(super) fn check_group(group: &str) -> Result<(), Error> {
+    name::check("group", group, MAX_GROUP_BYTES)
 }
 
-pub(super) fn check_group(name: &str) -> Result<(), Error> {
-    check("group", name, MAX_GROUP_BYTES)
-}
-
-pub(super) fn check_producer(name: &str) -> Result<(), Error> {
-    check("producer", name, MAX_PRODUCER_BYTES)
-}
-
-/// No slash: names are parts of keys and streams.
-fn check(what: &str, name: &str, limit: usize) -> Result<(), Error> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-    if (1..=limit).contains(&name.len()) && name.bytes().all(allowed) {
-        return Ok(());
-    }
-    let text = format!("read {what} name: 1 to {limit} ASCII letters, digits, '.', '-' and '_' are expected, not {name:?}");
-    Err(Error::new(ErrorKind::Invalid, codes::BAD_REQUEST, text))
+pub(super) fn check_producer(producer: &str) -> Result<(), Error> {
+    name::check("producer", producer, MAX_PRODUCER_BYTES)
 }
 
 /// One partition of a topic: its names in every store.
@@ -80,14 +64,12 @@ pub(super) fn shard_of(name: &str) -> ShardId {
 
 #[cfg(test)]
 mod tests {
+    use settee_core::mq::MAX_TOPIC_BYTES;
+
     use super::*;
 
     #[test]
-    fn a_name_that_would_break_a_key_is_refused() {
-        for name in ["", "a/b", "ü", " ", &"x".repeat(MAX_TOPIC_BYTES + 1)] {
-            assert!(check_topic(name).is_err(), "{name:?}");
-        }
-        assert!(check_topic("pay.transfers-2_x").is_ok());
+    fn the_longest_topic_makes_a_stream() {
         PartitionName::new(&"x".repeat(MAX_TOPIC_BYTES), u32::MAX);
     }
 }

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::error::{Error, ErrorKind, codes};
+use crate::error::Error;
+use crate::name;
 use crate::time::Timestamp;
 
 /// The longest name of a job, in bytes.
@@ -33,17 +34,12 @@ pub struct RunId {
     pub slice: u32,
 }
 
-/// Whether `name` may name a job.
+/// Whether `job` may name one.
 ///
 /// # Errors
 /// `Invalid` (`RPC0001`), which says what a name is made of.
-pub fn check_name(name: &str) -> Result<(), Error> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-    if (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(allowed) {
-        return Ok(());
-    }
-    let text = format!("name a job {name:?}: 1 to {MAX_NAME} ASCII letters, digits, '.', '-' and '_' are expected");
-    Err(Error::new(ErrorKind::Invalid, codes::BAD_REQUEST, text))
+pub fn check_name(job: &str) -> Result<(), Error> {
+    name::check("job", job, MAX_NAME)
 }
 
 /// Text that is not the identity of a run.
