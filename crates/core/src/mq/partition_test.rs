@@ -169,6 +169,7 @@ fn more_than_may_wait_is_refused_and_leaves_no_trace() {
     let many: Vec<_> = (0..=u64::try_from(MAX_WAITING).unwrap()).collect();
     let [Effect::Answer { results, .. }] = &partition.apply(publish(1, &many))[..] else { panic!("one answer") };
     assert!(results.iter().all(|result| *result == Err(Refusal::Busy)));
+    assert!(crate::Error::from(Refusal::Busy).retry_after().is_some(), "the page of FLW0001 promises it");
     assert_eq!(partition.apply(publish(2, &[1])), [append(1, &[(0, 1)])]);
 }
 

@@ -1,10 +1,16 @@
 //! What happens to a partition, what must be done about it, and why a message is refused.
 
+use std::time::Duration;
+
 use crate::error::{Error, ErrorKind, codes};
 use crate::id::Offset;
 use crate::port::Appended;
 
 use super::super::record::{Message, ProducerMark, Record};
+use super::{MAX_WAITING, MAX_WAITING_BYTES};
+
+/// When to come back to a partition that is busy: several syncs of a disk that keeps up.
+const BUSY_RETRY_AFTER: Duration = Duration::from_millis(50);
 
 /// A message on its way in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,16 +110,20 @@ impl From<Refusal> for Error {
         use ErrorKind::{Conflict, Limited, Unavailable};
         match refusal {
             Refusal::Fenced => {
-                Error::new(Conflict, codes::PRODUCER_FENCED, "publish: a newer epoch of the producer has published")
+                Error::new(Conflict, codes::PRODUCER_FENCED, "publish: a newer epoch of the producer has published: end this one")
             }
             Refusal::Forgotten => {
                 Error::new(Conflict, codes::WRITE_UNKNOWN, "publish: whether the message is stored cannot be told any more")
                     .unknown()
             }
-            Refusal::Busy => Error::new(Limited, codes::RATE_LIMITED, "publish: too much waits for the log"),
+            Refusal::Busy => {
+                let text =
+                    format!("publish: {MAX_WAITING} messages or {MAX_WAITING_BYTES} bytes of the partition wait for the log");
+                Error::new(Limited, codes::RATE_LIMITED, text).with_retry_after(BUSY_RETRY_AFTER)
+            }
             Refusal::NotStored => Error::new(Unavailable, codes::STORE_UNAVAILABLE, "publish: the log did not take the message"),
             Refusal::Full => Error::new(ErrorKind::Full, codes::STORE_FULL, "publish: the log has no room for the message"),
-            Refusal::Parked => Error::new(Unavailable, codes::PARKED, "publish: the partition is parked"),
+            Refusal::Parked => Error::new(Unavailable, codes::PARKED, "publish: the partition is parked: an operator is needed"),
         }
     }
 }
