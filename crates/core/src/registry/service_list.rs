@@ -198,7 +198,10 @@ impl ServiceList {
         }
         // A close that is explained by a deregistration is no sign of an outage.
         self.closed.remove(&address);
-        self.withdrawn.insert(address, Withdrawal { publication, at: now });
+        let stands = self.withdrawn.get(&address).is_some_and(|withdrawal| withdrawal.publication.covers(publication));
+        if !stands {
+            self.withdrawn.insert(address, Withdrawal { publication, at: now });
+        }
         if self.withdrawn.len() > WITHDRAWALS
             && let Some(oldest) = self.withdrawn.iter().min_by_key(|(_, withdrawal)| withdrawal.at).map(|(address, _)| *address)
         {

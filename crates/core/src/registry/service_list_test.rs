@@ -76,6 +76,13 @@ fn one_table_of_what_is_evidence() {
             vec![2, 3],
             vec![],
         ),
+        (
+            "nor after a late withdrawal of one before it",
+            3,
+            vec![published(1, 5, 9), withdrawn(1, 5), withdrawn(1, 1), published(1, 5, 9)],
+            vec![2, 3],
+            vec![],
+        ),
         ("a newer one does", 3, vec![withdrawn(1, 1), published(1, 2, 1)], vec![1, 2, 3], vec![]),
         ("a withdrawal explains the close that follows", 3, vec![withdrawn(1, 1), closed(1), closed(2)], vec![3], vec![]),
         (
