@@ -37,10 +37,10 @@ impl Codec {
 }
 
 impl fmt::Display for Codec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
-            Some(name) => f.write_str(name),
-            None => write!(f, "codec {}", self.0),
+            Some(name) => out.write_str(name),
+            None => write!(out, "codec {}", self.0),
         }
     }
 }

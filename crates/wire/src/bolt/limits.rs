@@ -68,8 +68,8 @@ pub enum Part {
 }
 
 impl fmt::Display for Part {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
             Self::Class => "class",
             Self::Header => "header",
             Self::Content => "content",
