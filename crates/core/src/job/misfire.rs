@@ -28,7 +28,7 @@ pub enum Misfire {
     /// Each gets its run, the last `limit` of them and never more than [`MAX_MADE_UP`]. It wants [`Overlap::Allow`], else most of
     /// them meet an open run.
     All {
-        /// How many at most.
+        /// How many at most; 0 counts as 1.
         limit: u32,
     },
 }

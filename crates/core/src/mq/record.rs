@@ -23,6 +23,9 @@ const MESSAGE: u8 = 1;
 const NO_KEY: u16 = u16::MAX;
 const AT_ONCE: i64 = i64::MIN;
 
+/// Version, kind, generation and epoch: what every record begins with, and all that a barrier is.
+const HEAD_BYTES: usize = 1 + 1 + 4 + 8;
+
 /// Bytes of one encoded record at most: what a replicated log takes as one message.
 pub const MAX_RECORD_BYTES: usize = 1 << 20;
 /// Bytes of a message's id and of its key at most: both are held in memory for every open message of every group.
@@ -86,7 +89,7 @@ impl Message {
     /// Bytes that it takes when it is stored.
     #[must_use]
     pub fn stored_size(&self) -> usize {
-        const FIXED: usize = 2 + 4 + 8 + 4 * 8 + 2 * 8 + 2 + 2 + 2;
+        const FIXED: usize = HEAD_BYTES + 4 * 8 + 2 * 8 + 2 + 2 + 2;
         let headers: usize = self.headers.iter().map(|(name, value)| 6 + name.len() + value.len()).sum();
         FIXED + self.id.len() + self.key.as_ref().map_or(0, String::len) + headers + self.payload.len()
     }
@@ -157,7 +160,7 @@ impl Record {
     /// `Invalid` (`MSG0002`) when a message is over a limit.
     pub fn encode(&self) -> Result<Bytes, Error> {
         match self {
-            Self::Barrier { owner } => Ok(start(14, BARRIER, *owner).freeze()),
+            Self::Barrier { owner } => Ok(start(HEAD_BYTES, BARRIER, *owner).freeze()),
             Self::Message { owner, stored } => {
                 stored.message.check()?;
                 let mut out = start(stored.message.stored_size(), MESSAGE, *owner);
