@@ -51,6 +51,17 @@ impl Default for BreakerOptions {
 }
 
 /// A breaker: data and transitions; its user holds the lock.
+///
+/// ```
+/// use settee_core::Instant;
+/// use settee_core::flow::{Breaker, BreakerOptions, BreakerState};
+///
+/// let now = Instant::now();
+/// let mut breaker = Breaker::new(BreakerOptions { min_calls: 1, ..BreakerOptions::default() }, now);
+/// let admission = breaker.admit(now).unwrap();
+/// breaker.ended(admission, false, now);
+/// assert_eq!(breaker.state(), BreakerState::Open);
+/// ```
 #[derive(Debug)]
 pub struct Breaker {
     options: BreakerOptions,

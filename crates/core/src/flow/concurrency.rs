@@ -4,6 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A limit of calls under way. Cheap to clone; clones share the count.
+///
+/// ```
+/// let limit = settee_core::flow::Concurrency::new(1);
+/// let permit = limit.try_acquire();
+/// assert!(permit.is_some() && limit.try_acquire().is_none());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Concurrency(Arc<Inner>);
 

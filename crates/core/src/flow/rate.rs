@@ -10,6 +10,15 @@ use std::time::Duration;
 use crate::planted::Bug;
 
 /// A rate, shared by all callers.
+///
+/// ```
+/// use std::time::Duration;
+/// use settee_core::flow::Rate;
+///
+/// let rate = Rate::new(10, Duration::from_secs(1), 1);
+/// assert_eq!(rate.admit(0), Ok(()));
+/// assert_eq!(rate.admit(0), Err(Duration::from_millis(100)), "when to come back");
+/// ```
 #[derive(Debug)]
 pub struct Rate {
     interval_ns: u64,

@@ -27,6 +27,19 @@ use crate::time::Instant;
 use keys::Keys;
 
 /// One group on one partition.
+///
+/// ```
+/// use settee_core::Instant;
+/// use settee_core::id::Offset;
+/// use settee_core::mq::group::{Effect, Event, Group, GroupPolicy, Snapshot};
+///
+/// let (mut group, now) = (Group::restore(GroupPolicy::default(), &Snapshot::default(), 0), Instant::now());
+/// group.apply(Event::Read { offset: Offset(0), position: Offset(0), key: None, not_before: None }, now);
+/// let effects = group.apply(Event::Take { consumer: 1, limit: 8 }, now);
+/// assert_eq!(effects, [Effect::Deliver { offset: Offset(0), attempt: 1, delivery: 1 }]);
+/// assert_eq!(group.apply(Event::Ack { offset: Offset(0), delivery: 1 }, now), [Effect::Done { offset: Offset(0) }]);
+/// assert_eq!(group.cursor(), Offset(1));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Group {
     policy: GroupPolicy,

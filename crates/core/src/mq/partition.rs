@@ -39,6 +39,16 @@ pub const MAX_WAITING: usize = 16_384;
 pub const MAX_WAITING_BYTES: usize = 8 << 20;
 
 /// A partition as its owner sees it.
+///
+/// ```
+/// use settee_core::id::{FencingToken, Offset};
+/// use settee_core::mq::partition::{Effect, Event, Partition};
+///
+/// let (mut partition, first) = Partition::take_over(FencingToken::default());
+/// assert_eq!(first, Effect::Read(Offset(0)));
+/// let effects = partition.apply(Event::Read { records: Vec::new(), end: Some(Offset(0)) });
+/// assert!(matches!(effects[..], [Effect::Append { .. }]), "a barrier before anything else");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Partition {
     owner: FencingToken,

@@ -32,6 +32,16 @@ pub fn may_retry(error: &Error, idempotent: bool) -> bool {
 }
 
 /// The retries that a client may still make.
+///
+/// ```
+/// use settee_core::Instant;
+/// use settee_core::rpc::retry::RetryBudget;
+///
+/// let now = Instant::now();
+/// let mut budget = RetryBudget::new(now);
+/// budget.deposit(now);
+/// assert!(budget.withdraw(now), "ten seconds' worth of retries are there from the start");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct RetryBudget {
     tokens: f64,

@@ -128,6 +128,17 @@ pub enum Step {
 }
 
 /// The rule of one lane.
+///
+/// ```
+/// use settee_core::shard::{Change, GroupOutcome, Lane, LaneStamp, Step};
+///
+/// let mut lane = Lane::new("owner".into(), "lane".into(), LaneStamp { incarnation: 7, seq: 0 });
+/// let position = lane.submit(Change::put("transfer/1".into(), "begun".into()));
+/// let Step::Send(group) = lane.send_next() else { panic!("nothing is in flight") };
+/// assert_eq!(lane.ended(GroupOutcome::Unknown), Step::SendAgain(group), "nothing follows before its outcome is known");
+/// assert_eq!(lane.ended(GroupOutcome::Committed), Step::Rest);
+/// assert_eq!(lane.committed(), position);
+/// ```
 #[derive(Debug)]
 pub struct Lane {
     owner_key: Bytes,
