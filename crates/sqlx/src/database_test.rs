@@ -35,7 +35,7 @@ async fn tables_of_a_newer_version_are_refused_and_left_alone() {
     drop(database);
     let error = refused(home.file()).await;
     assert_eq!((error.code(), error.kind()), (&codes::STORE_NEWER, ErrorKind::Unsupported));
-    assert!(error.message().contains("version 2"), "{error}");
+    assert!(error.message().contains("version 3"), "{error}");
 }
 
 #[tokio::test]

@@ -15,18 +15,14 @@ use settee_core::mq::check_topic;
 use settee_core::mq::record::TRACE_HEADER;
 use settee_core::planted::Bug;
 use settee_core::{Context, Error, Timestamp, env};
-use sqlx::{FromRow, Row, Sqlite, query, query_as, query_scalar, raw_sql};
+use sqlx::{FromRow, Row, Sqlite, query, query_as, raw_sql};
 
 use crate::database::Database;
 use crate::failure::of_statement;
 use crate::tx::Tx;
 
-const NEXT_OF_KEY: &str = "INSERT INTO settee_outbox_key (topic, key, last_seq) VALUES (?, ?, 1)
-    ON CONFLICT (topic, key) DO UPDATE SET last_seq = last_seq + 1
-    RETURNING last_seq";
-
-const INSERT: &str = "INSERT INTO settee_outbox (topic, message_id, key, key_seq, headers, payload, not_before_us)
-    VALUES (?, ?, ?, ?, ?, ?, ?)";
+const INSERT: &str = "INSERT INTO settee_outbox (topic, message_id, key, headers, payload, not_before_us)
+    VALUES (?, ?, ?, ?, ?, ?)";
 
 const TAKE: &str = "SELECT id, topic, message_id, key, headers, payload, not_before_us FROM settee_outbox
     WHERE set_aside IS NULL ORDER BY id LIMIT ?";
@@ -82,13 +78,10 @@ impl Tx<Sqlite> {
         }
         check(topic, &message)?;
         let doing = |id: &str| format!("publish message {id} to {topic}");
-        let sequence =
-            self.next_of_key(topic, message.key.as_deref()).await.map_err(|error| self.failed(doing(&message.id), error))?;
         query(INSERT)
             .bind(topic)
             .bind(&message.id)
             .bind(&message.key)
-            .bind(sequence)
             .bind(encode("write the headers of a message", &message.headers)?.to_vec())
             .bind(message.payload.to_vec())
             .bind(message.not_before.map(Timestamp::micros))
@@ -103,13 +96,6 @@ impl Tx<Sqlite> {
         }
         self.published = true;
         Ok(())
-    }
-
-    async fn next_of_key(&mut self, topic: &str, key: Option<&str>) -> Result<Option<i64>, sqlx::Error> {
-        match key {
-            None => Ok(None),
-            Some(key) => query_scalar(NEXT_OF_KEY).bind(topic).bind(key).fetch_one(self).await.map(Some),
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use settee_core::Certainty;
-use sqlx::raw_sql;
+use sqlx::{query_scalar, raw_sql};
 
 use super::*;
 use crate::testing::{Home, Script, effect, effects};
@@ -50,9 +50,29 @@ async fn the_order_of_a_key_is_that_of_its_commits_whatever_is_rolled_back_and_d
     }
     assert!(sequences.is_sorted_by(|one, next| one.0 < next.0 && one.1 < next.1), "{sequences:?}");
     assert_eq!(sequences.len(), 6);
-    let last: i64 =
-        query_scalar("SELECT last_seq FROM settee_outbox_key").fetch_one(&mut database.read().await.unwrap()).await.unwrap();
-    assert_eq!(last, 6, "a rolled back message leaves no gap in its key");
+}
+
+#[tokio::test]
+async fn a_database_does_not_grow_with_every_key_that_was_ever_published_under() {
+    let home = Home::new();
+    let database = home.open().await;
+    let mut tx = database.begin().await.unwrap();
+    for transfer in 0..50 {
+        tx.publish("transfers", &transfer.to_string(), &transfer).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let sent: Vec<i64> = database.take(100).await.unwrap().into_iter().map(|row| row.row).collect();
+    assert_eq!(sent.len(), 50);
+    database.mark_sent(&sent).await.unwrap();
+    let mut read = database.read().await.unwrap();
+    let tables: Vec<String> = query_scalar("SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'settee_outbox%'")
+        .fetch_all(&mut read)
+        .await
+        .unwrap();
+    for table in tables {
+        let count = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+        assert_eq!(query_scalar::<_, i64>(count).fetch_one(&mut read).await.unwrap(), 0, "{table}");
+    }
 }
 
 #[tokio::test]
@@ -181,4 +201,37 @@ async fn ids_go_on_where_they_were_after_the_outbox_was_empty() {
     let database = home.open().await;
     publish(&database, "2").await;
     assert_eq!(database.take(100).await.unwrap()[0].sequence, 2);
+}
+
+/// The outbox as version 1 of the tables had it.
+const OF_VERSION_1: &str = "
+DROP TABLE settee_outbox;
+CREATE TABLE settee_outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, message_id TEXT NOT NULL, key TEXT, key_seq INTEGER,
+    headers BLOB NOT NULL, payload BLOB NOT NULL, not_before_us INTEGER, set_aside TEXT
+);
+CREATE TABLE settee_outbox_key (
+    topic TEXT NOT NULL, key TEXT NOT NULL, last_seq INTEGER NOT NULL, PRIMARY KEY (topic, key)
+) WITHOUT ROWID;
+INSERT INTO settee_outbox_key VALUES ('transfers', 'CH93', 1);
+INSERT INTO settee_outbox (topic, message_id, key, key_seq, headers, payload) VALUES ('transfers', 'old', 'CH93', 1, x'80', x'07');
+UPDATE settee_meta SET value = 1;
+";
+
+#[tokio::test]
+async fn an_outbox_of_version_1_keeps_its_messages_and_goes_on_behind_them() {
+    let home = Home::new();
+    let database = home.open().await;
+    let mut tx = database.begin().await.unwrap();
+    raw_sql(OF_VERSION_1).execute(&mut tx).await.unwrap();
+    tx.commit().await.unwrap();
+    drop(database);
+    let database = home.open().await;
+    publish(&database, "new").await;
+    assert_eq!(ids(&database).await, ["old", "new"]);
+    let left: i64 = query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = 'settee_outbox_key'")
+        .fetch_one(&mut database.read().await.unwrap())
+        .await
+        .unwrap();
+    assert_eq!(left, 0);
 }

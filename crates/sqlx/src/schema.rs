@@ -9,8 +9,9 @@ use sqlx::{Sqlite, query, query_scalar, raw_sql};
 use crate::database::Database;
 use crate::failure::of_statement;
 
-/// The version of the tables that this version of settee reads and writes.
-pub const SCHEMA_VERSION: i64 = 1;
+/// The version of the tables that this version of settee reads and writes. Version 1 also numbered the messages of each key, in a
+/// table that kept every key for ever and that nobody read.
+pub const SCHEMA_VERSION: i64 = 2;
 
 const IS_THERE: &str = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'settee_meta'";
 const READ_VERSION: &str = "SELECT value FROM settee_meta WHERE name = 'schema_version'";
@@ -41,19 +42,13 @@ CREATE TABLE IF NOT EXISTS settee_outbox (
     topic TEXT NOT NULL,
     message_id TEXT NOT NULL,
     key TEXT,
-    key_seq INTEGER,
     headers BLOB NOT NULL,
     payload BLOB NOT NULL,
     not_before_us INTEGER,
     set_aside TEXT
 );
 CREATE INDEX IF NOT EXISTS settee_outbox_open ON settee_outbox (id) WHERE set_aside IS NULL;
-CREATE TABLE IF NOT EXISTS settee_outbox_key (
-    topic TEXT NOT NULL,
-    key TEXT NOT NULL,
-    last_seq INTEGER NOT NULL,
-    PRIMARY KEY (topic, key)
-) WITHOUT ROWID;
+DROP TABLE IF EXISTS settee_outbox_key;
 CREATE TABLE IF NOT EXISTS settee_inbox (
     consumer_group TEXT NOT NULL,
     topic TEXT NOT NULL,

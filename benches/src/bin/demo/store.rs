@@ -23,9 +23,8 @@ const FREEZE: &str = "UPDATE accounts SET frozen_minor = frozen_minor + ?1 WHERE
 const TAKE: &str = "UPDATE accounts SET balance_minor = balance_minor - ?1, frozen_minor = frozen_minor - ?1 WHERE account = ?2";
 const ADD: &str = "UPDATE accounts SET balance_minor = balance_minor + ?1 WHERE account = ?2";
 const ENTER: &str = "INSERT INTO entries (transfer, account, minor) VALUES (?1, ?2, ?3)";
-const KEY: &str = "INSERT INTO settee_outbox_key (topic, key, last_seq) VALUES ('transfers', ?1, 1)";
-const PUBLISH: &str = "INSERT INTO settee_outbox (topic, message_id, key, key_seq, headers, payload, not_before_us)
-    VALUES ('transfers', ?1, ?2, 1, ?3, ?4, NULL)";
+const PUBLISH: &str = "INSERT INTO settee_outbox (topic, message_id, key, headers, payload, not_before_us)
+    VALUES ('transfers', ?1, ?2, ?3, ?4, NULL)";
 const REMOVE: &str = "DELETE FROM settee_outbox WHERE set_aside IS NULL";
 const TRIED: &str = "INSERT INTO orders (id, content, xid) VALUES (?1, ?2, ?3)";
 const ENDED: &str = "UPDATE orders SET outcome = ?2 WHERE id = ?1";
@@ -110,7 +109,6 @@ impl Store {
     fn confirm(&self, leg: &Leg) -> anyhow::Result<()> {
         if leg.is_debit() {
             self.run(TAKE, params![-leg.minor, leg.account])?;
-            self.run(KEY, params![leg.transfer])?;
             self.run(PUBLISH, params![leg.transfer, leg.transfer, leg.claim, leg.saved])?;
         } else {
             self.run(ADD, params![leg.minor, leg.account])?;
