@@ -8,6 +8,6 @@ mod rate;
 mod rule;
 
 pub use breaker::{Admission, Breaker, BreakerOptions, BreakerState};
-pub use concurrency::{Concurrency, Permit};
+pub use concurrency::Concurrency;
 pub use rate::Rate;
 pub use rule::{BadRule, Limit, Mode, Rule, RuleSet, Side};
