@@ -117,12 +117,6 @@ impl Partition {
         self.confirmed
     }
 
-    /// Whether the log has answered a barrier of this owner, so that [`Partition::confirmed`] is the true tail.
-    #[must_use]
-    pub fn has_tail(&self) -> bool {
-        matches!(self.stage, Stage::Ready { .. } | Stage::Appending { .. })
-    }
-
     /// Whether the partition waits for an operator.
     #[must_use]
     pub fn is_parked(&self) -> bool {

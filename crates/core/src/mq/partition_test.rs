@@ -52,7 +52,7 @@ fn a_message_published_before_the_tail_is_known_waits_for_it() {
     let (mut partition, _) = Partition::take_over(OWNER);
     assert_eq!(partition.apply(publish(1, &[1])), []);
     partition.apply(Event::Read { records: vec![], end: Some(Offset(0)) });
-    assert!(!partition.has_tail());
+    assert!(!matches!(partition.stage, Stage::Ready { .. } | Stage::Appending { .. }));
     assert_eq!(partition.apply(Event::Answered(Appended::At(Offset(0)))), [append(1, &[(0, 1)])]);
 }
 
@@ -61,7 +61,7 @@ fn a_batch_that_landed_without_an_answer_is_never_appended_again() {
     let mut partition = ready();
     let [Effect::Append { records, .. }] = &partition.apply(publish(1, &[1]))[..] else { panic!("one append") };
     assert_eq!(partition.apply(Event::Failed(Failure::Unknown)), [Effect::Read(Offset(1))]);
-    assert!(!partition.has_tail());
+    assert!(!matches!(partition.stage, Stage::Ready { .. } | Stage::Appending { .. }));
     let landed = vec![(Offset(1), records[0].clone())];
     let effects = partition.apply(Event::Read { records: landed, end: Some(Offset(2)) });
     assert!(matches!(effects[..], [Effect::Append { expected_tail: Offset(2), .. }]), "a barrier first");
