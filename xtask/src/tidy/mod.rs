@@ -1,4 +1,4 @@
-//! `cargo xtask tidy`: the rules of the tree that no compiler knows. Reads only.
+//! `cargo xtask check --only tidy`: the rules of the tree that no compiler knows. Reads only.
 //!
 //! A rule is one file here and one line in [`RULES`]: a pure function from the [`Tree`] to what is wrong with it.
 

@@ -1,5 +1,7 @@
-//! Which of several instances gets the next call. One file an algorithm; to add one, add its file, a line in [`by_name`] and a
-//! row in the book.
+//! Which of several instances gets the next call. One file an algorithm; to add one, add its file, and a line in [`by_name`] and
+//! in [`NAMES`].
+//!
+//! Left out yet: choosing. Channels use the default, [`PowerOfTwoChoices`], and no key of a configuration names another.
 
 mod p2c;
 mod round_robin;
@@ -24,7 +26,7 @@ pub trait Balancer: Send + Sync + 'static {
     fn pick(&self, candidates: &[Candidate], random: &mut dyn FnMut(usize) -> usize) -> Option<usize>;
 }
 
-/// The balancer that configuration calls `name`.
+/// The balancer called `name`.
 #[must_use]
 pub fn by_name(name: &str) -> Option<Box<dyn Balancer>> {
     match name {
