@@ -4,10 +4,12 @@
 //! - [`Street`]: every part a process of its own, which a story stops where it hurts and then kills, as `kill -9` does.
 //! - [`Reader`]: somebody who reads a page of the book and does everything that it says.
 //! - [`Program`]: any program that serves, such as those of the README.
+//! - [`Demo`]: `settee demo`, run to its end.
 //! - [`Process`]: the binary `settee` itself, on its command line. [`kill`] loads, kills and checks it for as long as one likes.
 //! - What a process lives through: a [`SmallDisk`], a [`SyncTrap`]; what it did, as [`trace`] read it; a [`Probe`] that asks it.
 
 mod child;
+mod demo;
 mod hold;
 mod home;
 mod http;
@@ -28,6 +30,7 @@ mod terminal;
 pub mod trace;
 
 pub use child::Child;
+pub use demo::Demo;
 pub use home::House;
 pub use http::{Page, browse, get, post};
 pub use probe::Probe;

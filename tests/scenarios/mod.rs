@@ -7,7 +7,11 @@ mod many_transfers_at_once;
 mod money_moves_once;
 mod nobody_is_registered;
 mod rate_limits_without_losing_transfers;
+mod recovery_is_off;
 mod same_order_races_itself;
 mod topic_is_paused;
 mod traces_are_off;
 mod transaction_is_parked;
+
+/// The program `settee`.
+const SETTEE: &str = env!("CARGO_BIN_EXE_settee-in-stories");

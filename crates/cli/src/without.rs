@@ -10,6 +10,8 @@ pub(crate) enum Without {
     Registry,
     /// Transactions: nothing is moved.
     Transactions,
+    /// Going on with what a crash left open: it stays open.
+    Recovery,
     /// Topics: what is settled stays in the outbox.
     Messages,
     /// Jobs: nothing is reconciled.
@@ -26,6 +28,7 @@ impl Without {
         match self {
             Self::Registry => Part::Registry,
             Self::Transactions => Part::Transactions,
+            Self::Recovery => Part::Recovery,
             Self::Messages => Part::Messages,
             Self::Jobs => Part::Jobs,
             Self::Flow => Part::Flow,

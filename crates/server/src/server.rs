@@ -85,7 +85,7 @@ pub struct ServerOptions {
     pub drain: Duration,
     /// Whether its own spans are recorded.
     pub trace: bool,
-    /// What it does not serve, although it takes it over: for seeing what each part carries.
+    /// What it leaves out, for seeing what each part carries. It takes over the data of a part that it does not serve.
     pub without: Vec<Part>,
     /// How topics and their groups work.
     pub messages: crate::mq::Config,
@@ -104,13 +104,15 @@ impl Default for ServerOptions {
     }
 }
 
-/// One of the services that a server is made of.
+/// Something that a server can be started without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// Who serves what.
     Registry,
     /// Transactions.
     Transactions,
+    /// The driving of transactions that an earlier process left open.
+    Recovery,
     /// Topics.
     Messages,
     /// Jobs.
@@ -148,8 +150,9 @@ impl Server {
         let registry = Registry::start(shards.token(ShardId(0)).epoch, RegistryConfig::default(), stopping.clone());
         let channels = Channels::new(Arc::new(registry.clone()), tracer.clone());
         let participants = Arc::new(ChannelParticipants::new(channels.clone()));
-        let coordinator =
-            Coordinator::start(crate::txn::Config::default(), shards.clone(), kv.clone(), participants, stopping.clone()).await?;
+        let recovers = !options.without.contains(&Part::Recovery);
+        let transactions = crate::txn::Config { recovers, ..crate::txn::Config::default() };
+        let coordinator = Coordinator::start(transactions, shards.clone(), kv.clone(), participants, stopping.clone()).await?;
         let broker = Broker::open(shards.clone(), kv.clone(), log, options.messages).await?;
         let jobs = Jobs::start(crate::job::Config::default(), shards.clone(), kv.clone(), channels, stopping).await?;
         let flow = FlowRules::load(&*kv, shards.clone()).await?;

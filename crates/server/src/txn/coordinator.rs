@@ -34,6 +34,9 @@ pub struct Config {
     pub lease_valid: Duration,
     /// Transactions in memory at most; a begin beyond is refused for the moment. Default: 500,000, about 500 MB.
     pub max_open: usize,
+    /// Whether transactions that an earlier owner left open are driven on. Without it they are known and stay as they are, which
+    /// shows what recovery carries. Default: true.
+    pub recovers: bool,
 }
 
 impl Default for Config {
@@ -43,6 +46,7 @@ impl Default for Config {
             sweep_every: Duration::from_secs(10 * 60),
             lease_valid: Duration::from_secs(60 * 60),
             max_open: 500_000,
+            recovers: true,
         }
     }
 }
@@ -65,7 +69,8 @@ pub(super) struct Inner {
 }
 
 impl Coordinator {
-    /// Loads every open transaction and takes it over: deadlines run on, and phase two that is unfinished is sent again.
+    /// Loads every open transaction and, if it recovers, takes it over: deadlines run on, and phase two that is unfinished is
+    /// sent again.
     /// Runs until the ownership of the shards is lost or `shutdown` is asked for.
     ///
     /// # Errors
@@ -102,11 +107,14 @@ impl Coordinator {
             memory.load_marks(loaded.shard, loaded.lease, loaded.forgotten);
             for transaction in loaded.open.into_iter().filter(|_| !Bug::ForgetsRecovery.is_planted()) {
                 let xid = transaction.xid();
-                memory.load(transaction, now).map_err(|illegal| illegal_event(xid, &illegal))?;
+                match self.0.config.recovers {
+                    true => memory.load(transaction, now).map_err(|illegal| illegal_event(xid, &illegal))?,
+                    false => memory.insert(transaction),
+                }
             }
         }
         let open = memory.len();
-        tracing::info!(open, "took over global transactions");
+        tracing::info!(open, recovers = self.0.config.recovers, "took over global transactions");
         Ok(())
     }
 

@@ -302,7 +302,8 @@ impl Memory {
         self.forgotten.iter().fold(Tally::default(), add)
     }
 
-    fn insert(&mut self, transaction: Transaction) {
+    /// Knows of a transaction. Nothing follows from that by itself.
+    pub(super) fn insert(&mut self, transaction: Transaction) {
         self.open.insert(transaction.xid(), Open { transaction, deadline: None, may_leave: false });
     }
 }
