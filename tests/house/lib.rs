@@ -8,8 +8,10 @@
 //! - [`Process`]: the binary `settee` itself, on its command line. [`kill`] loads, kills and checks it for as long as one likes.
 //! - What a process lives through: a [`SmallDisk`], a [`SyncTrap`]; what it did, as [`trace`] read it; a [`Probe`] that asks it.
 
+mod bank;
 mod child;
 mod demo;
+pub mod driver;
 mod hold;
 mod home;
 mod http;
@@ -34,7 +36,7 @@ pub use demo::Demo;
 pub use home::House;
 pub use http::{Page, browse, get, post};
 pub use probe::Probe;
-pub use process::{Ended, Launch, Process, Starting};
+pub use process::{Ended, Launch, Memory, Process, Starting};
 pub use program::Program;
 pub use reader::{Reader, checkout, in_crate, source, target};
 pub use relay::Relay;

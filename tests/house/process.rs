@@ -9,9 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use settee_cli::memory;
 use settee_core::env;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use crate::application;
 
 /// How long a process may take to be ready: one that was killed reads everything that it has first.
 const READY: Duration = Duration::from_secs(60);
@@ -42,6 +45,16 @@ impl Launch {
             "--data".as_ref(),
             data.as_os_str(),
         ])
+    }
+
+    /// One of the [`SERVICES`](crate::SERVICES), with its database in a file, whose server is at this address.
+    #[must_use]
+    pub fn service(settee: &Path, name: &str, server: SocketAddr, database: &Path, log: &Path) -> Self {
+        let (application, share) = application(name);
+        let server = server.to_string();
+        let arguments = ["demo-process", application, "--server", &server, "--database"].map(OsStr::new);
+        let share = share.iter().flat_map(|share| ["--share".as_ref(), OsStr::new(share)]);
+        Self::new(settee, log).with(arguments).with([database.as_os_str()]).with(share)
     }
 
     /// With these arguments behind those before.
@@ -147,6 +160,13 @@ impl Process {
         self.address
     }
 
+    /// The memory that it holds now, and the most that it has held; `None` where the system does not say.
+    #[must_use]
+    pub fn memory(&self) -> Option<Memory> {
+        let process = self.child.id()?.to_string();
+        Some(Memory { bytes: memory::rss_bytes(&process)?, peak_bytes: memory::peak_rss_bytes(&process)? })
+    }
+
     /// `kill -9`, and waits until it is gone.
     pub async fn kill(mut self) {
         self.child.kill().await.ok();
@@ -162,6 +182,15 @@ impl Process {
     pub async fn ended(&mut self) -> Ended {
         Ended::of(&mut self.child, &self.log).await
     }
+}
+
+/// Memory of a process, resident.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Now.
+    pub bytes: u64,
+    /// At most since it started.
+    pub peak_bytes: u64,
 }
 
 /// How a process ended.

@@ -1,11 +1,11 @@
 //! The driver of `cargo xtask kill`: kills a process of the real binary again and again under load, and looks for what was lost.
 
-use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use settee_tests::driver;
 use settee_tests::kill::{Kills, Plan, Tally, What};
 
 /// Kill a process again and again under load, and look for everything that it had acknowledged.
@@ -54,9 +54,9 @@ async fn run(args: Args) -> settee::Result<Tally> {
         Victim::Server => What::Server,
         Victim::Account => What::Account,
     };
-    let plan = Plan { settee: args.settee.clone().unwrap_or_else(beside), folder, what, behind: Vec::new() };
+    let plan = Plan { settee: args.settee.clone().unwrap_or_else(driver::beside), folder, what, behind: Vec::new() };
     let mut kills = Kills::start(&plan).await?;
-    let progress = progress(args.cycles, args.json);
+    let progress = driver::progress(args.cycles, BAR, args.json);
     while kills.is_running() && kills.tally().cycles < args.cycles {
         kills.cycle().await?;
         progress.set_message(summary(&kills.tally()));
@@ -68,22 +68,8 @@ async fn run(args: Args) -> settee::Result<Tally> {
     Ok(kills.tally())
 }
 
-/// The binary `settee` of the same build.
-fn beside() -> PathBuf {
-    let this = std::env::current_exe().unwrap_or_default();
-    this.parent().unwrap_or(Path::new(".")).join("settee")
-}
-
-fn progress(cycles: u64, is_quiet: bool) -> ProgressBar {
-    if is_quiet || !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::with_draw_target(Some(cycles), ProgressDrawTarget::stderr());
-    match ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} kills, {eta} left: {msg}") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
-}
+/// How a bar of kills looks.
+const BAR: &str = "{wide_bar} {human_pos}/{human_len} kills, {eta} left: {msg}";
 
 fn summary(tally: &Tally) -> String {
     let Tally { acknowledged, lost, duplicated, failed_opens, .. } = tally;

@@ -1,12 +1,12 @@
-//! `cargo xtask kill`: builds the binary and its driver in release mode, then runs the driver, with its own output and exit code.
+//! `cargo xtask kill`: the command line of the driver `settee-kill`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use crate::cargo;
+use crate::driver;
 
 /// Kill a process with `kill -9` again and again under load, and look for everything that it had acknowledged.
 #[derive(Args)]
@@ -31,16 +31,9 @@ enum What {
     Account,
 }
 
-/// The driver starts the binary that lies beside it.
-const BINARY: &[&str] = &["build", "--quiet", "--release", "--locked", "-p", "settee-cli", "--bin", "settee"];
-const DRIVER: &[&str] = &["run", "--quiet", "--release", "--locked", "-p", "settee-tests", "--bin", "settee-kill", "--"];
-
 impl Kill {
     pub(crate) fn run(self, root: &Path) -> Result<ExitCode> {
-        ensure!(cargo::run(&mut cargo::cargo(root, BINARY))?.success(), "the binary `settee` was not built");
-        let mut command = cargo::cargo(root, DRIVER);
-        command.args(self.arguments());
-        Ok(cargo::exit_code(cargo::run(&mut command)?))
+        driver::run(root, "settee-kill", &self.arguments())
     }
 
     fn arguments(&self) -> Vec<String> {

@@ -1,7 +1,8 @@
 //! The helpers of this repository, run as `cargo xtask COMMAND`. Only cargo is needed.
 //!
-//! `check` and `tidy` read only; `fix` may write; `test`, `simulate`, `kill`, `fuzz`, `bench` and `verify` run things. What must hold of
-//! the tree itself, and no compiler says, is in [`tidy`]: one small file a rule, each with the offence it catches as its test.
+//! `check` and `tidy` read only; `fix` may write; `test`, `simulate`, `kill`, `fuzz`, `bench` and `verify` run
+//! things. What must hold of the tree itself, and no compiler says, is in [`tidy`]: one small file a rule, each with the offence it
+//! catches as its test.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::disallowed_methods,
@@ -12,6 +13,7 @@
 mod bench;
 mod cargo;
 mod check;
+mod driver;
 mod fix;
 mod fuzz;
 mod kill;

@@ -14,6 +14,8 @@ mod failure;
 mod lifeline;
 mod logs;
 mod ls;
+#[doc(hidden)]
+pub mod memory;
 mod output;
 mod ready;
 mod server;

@@ -7,7 +7,7 @@ use settee_core::env;
 use tokio::sync::watch;
 
 /// A crowd of callers. Dropping it ends them.
-pub(super) struct Crowd {
+pub(crate) struct Crowd {
     state: Arc<watch::Sender<State>>,
     callers: Vec<env::JoinHandle<()>>,
 }
@@ -22,7 +22,7 @@ struct State {
 
 impl Crowd {
     /// `callers` callers of `operation`, which says whether it was acknowledged. The door is closed.
-    pub(super) fn of<F>(callers: usize, operation: F) -> Self
+    pub(crate) fn of<F>(callers: usize, operation: F) -> Self
     where
         F: Fn() -> BoxFuture<'static, bool> + Send + Sync + 'static,
     {
@@ -32,28 +32,28 @@ impl Crowd {
     }
 
     /// Lets at most so many operations begin.
-    pub(super) fn open(&self, at_most: u64) {
+    pub(crate) fn open(&self, at_most: u64) {
         self.state.send_modify(|state| state.may_begin = at_most);
     }
 
     /// Lets nobody begin anything more.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.state.send_modify(|state| state.may_begin = 0);
     }
 
     /// Operations that were acknowledged since the beginning.
-    pub(super) fn acknowledged(&self) -> u64 {
+    pub(crate) fn acknowledged(&self) -> u64 {
         self.state.borrow().acknowledged
     }
 
     /// Waits until so many were.
-    pub(super) async fn acknowledges(&self, total: u64) {
+    pub(crate) async fn acknowledges(&self, total: u64) {
         let mut state = self.state.subscribe();
         let _its_sender_is_ours = state.wait_for(|state| state.acknowledged >= total).await;
     }
 
     /// Waits until nothing is under way.
-    pub(super) async fn rests(&self) {
+    pub(crate) async fn rests(&self) {
         let mut state = self.state.subscribe();
         let _its_sender_is_ours = state.wait_for(|state| state.under_way == 0).await;
     }

@@ -15,6 +15,8 @@ mod server;
 mod transactions;
 mod verdict;
 
+pub(crate) use crowd::Crowd;
+pub(crate) use verdict::Wrong;
 pub use verdict::{Findings, Tally};
 
 use std::ffi::OsString;
@@ -26,8 +28,6 @@ use futures::future::BoxFuture;
 use settee::Error;
 use settee_core::env;
 
-use self::crowd::Crowd;
-use self::verdict::Wrong;
 use crate::process::{Ended, Launch, Process};
 
 /// How long anything may take that must happen after a restart, before it counts as lost.
@@ -264,7 +264,7 @@ fn stuck(what: &str) -> Error {
 }
 
 /// Makes the folder of a run.
-fn make(folder: &Path) -> Result<(), Error> {
+pub(crate) fn make(folder: &Path) -> Result<(), Error> {
     #[expect(clippy::disallowed_methods, reason = "the folder of a real process; nothing of it is simulated")]
     std::fs::create_dir_all(folder).map_err(Error::internal)
 }

@@ -63,7 +63,7 @@ impl Findings {
 
 /// Something that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wrong {
+pub(crate) enum Wrong {
     /// An acknowledged operation is not there, or its effect never came.
     Lost(String),
     /// Something is there twice.

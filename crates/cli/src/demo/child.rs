@@ -2,7 +2,7 @@
 //!
 //! Its stdin is a pipe that only this process holds: see [`lifeline`](crate::lifeline). It is in a group of its own, so that a
 //! Ctrl-C in the terminal reaches the demo alone, which then stops everything in order.
-#![expect(clippy::disallowed_methods, reason = "process code: log files and /proc")]
+#![expect(clippy::disallowed_methods, reason = "process code: log files")]
 
 use std::ffi::OsString;
 use std::fs;
@@ -99,13 +99,6 @@ impl Child {
             let _gone_already = self.process.kill().await;
         }
     }
-}
-
-/// The most memory a process has held: `self` or its number.
-pub(crate) fn peak_rss_bytes(process: &str) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()?.checked_mul(1_024)
 }
 
 fn command(launch: &Launch) -> io::Result<Command> {

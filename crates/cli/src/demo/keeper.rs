@@ -14,8 +14,9 @@ use settee_core::env;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::child::{self, Child, Launch};
+use super::child::{Child, Launch};
 use crate::failure::Failure;
+use crate::memory::peak_rss_bytes;
 
 /// Starts of one process at most: chaos needs two, the rest is for somebody who kills by hand.
 const STARTS: u32 = 100;
@@ -114,7 +115,7 @@ impl Keeper {
             Status::Up { pid, .. } => *pid,
             Status::Starting | Status::Ended(_) => None,
         };
-        let present = pid.and_then(|pid| child::peak_rss_bytes(&pid.to_string()));
+        let present = pid.and_then(|pid| peak_rss_bytes(&pid.to_string()));
         self.peak.load(Ordering::Relaxed).max(present.unwrap_or(0))
     }
 
@@ -190,7 +191,7 @@ impl Kept {
             why = child.ended() => return Over::Ended(why),
             order = self.orders.recv() => order,
         };
-        let held = child.pid().and_then(|pid| child::peak_rss_bytes(&pid.to_string()));
+        let held = child.pid().and_then(|pid| peak_rss_bytes(&pid.to_string()));
         self.peak.fetch_max(held.unwrap_or(0), Ordering::Relaxed);
         let Some(Order::Kill(answer)) = order else {
             child.stop().await;

@@ -11,6 +11,7 @@ use super::folder::Folder;
 use super::keeper::{Keeper, Program};
 use super::topology::Role;
 use crate::failure::Failure;
+use crate::memory::peak_rss_bytes;
 use crate::without::Without;
 
 /// The running processes. Dropping it kills them.
@@ -69,7 +70,7 @@ impl Supervisor {
     /// The most memory that one of the processes, this one included, has held; `None` when the system does not say.
     pub(crate) fn peak_rss_bytes(&self) -> Option<u64> {
         let largest = self.keepers.values().map(Keeper::peak_rss_bytes).max();
-        largest.max(child::peak_rss_bytes("self")).filter(|bytes| *bytes > 0)
+        largest.max(peak_rss_bytes("self")).filter(|bytes| *bytes > 0)
     }
 
     /// Stops every process: the services together, then the server, which they still need to withdraw.
