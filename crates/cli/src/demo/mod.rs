@@ -104,9 +104,9 @@ async fn find_out(plan: &Plan, supervisor: &Supervisor, clients: &Clients) -> Re
     ledgers::open(clients, &plan.accounts).await?;
     // Asking brings to its end what an earlier run left half done, so balances are read after it.
     let known = driver::known(clients, &file.orders).await?;
+    let counted = Before::look(clients).await;
     let keeper = file.keeper(&ledgers::balances(clients).await?, &known);
     let before = ledgers::sums(clients).await?;
-    let counted = Before::look(clients).await;
 
     let progress = Progress::new(file.orders.len(), plan.json);
     let mut chaos = Chaos::new(supervisor, clients, plan.chaos, file.orders.len());

@@ -72,8 +72,10 @@ pub(crate) struct SlowestTrace {
 }
 
 impl Before {
-    /// Looks at the server before the first transfer. What cannot be had counts as zero.
+    /// Looks at the server before the first transfer, once what an earlier process left open has ended: it would move money while
+    /// the ledgers are added up. What cannot be had counts as zero.
     pub(crate) async fn look(clients: &Clients) -> Self {
+        wait_until(Instant::now() + clients.patience, || async { none_open(clients).await.unwrap_or(true) }).await;
         let transactions = patient(clients, || clients.transactions.stats()).await.unwrap_or_default();
         let messages = topic(clients).await.map_or(0, |topic| topic.messages);
         Self { transactions, messages }
@@ -85,7 +87,7 @@ pub(crate) async fn settle(clients: &Clients, accepted: &[String], before: Befor
     let applied = all_notified(clients, accepted).await;
     let give_up = Instant::now() + clients.patience;
     wait_until(give_up, || async { group(topic(clients).await).is_some_and(|group| group.lag_messages == 0) }).await;
-    wait_until(give_up, || async { clients.transactions.stats().await.is_ok_and(|stats| stats.open == stats.parked) }).await;
+    wait_until(give_up, || async { none_open(clients).await.unwrap_or(false) }).await;
     let run = reconcile(clients, give_up).await;
     let topic = topic(clients).await;
     let transactions = patient(clients, || clients.transactions.stats()).await.map(|stats| since(stats, before.transactions));
@@ -166,6 +168,11 @@ fn since(now: TransactionStats, before: TransactionStats) -> TransactionStats {
         aborted: now.aborted.saturating_sub(before.aborted),
         ..now
     }
+}
+
+/// Whether every transaction has ended or waits for an operator; `None`: nobody says.
+async fn none_open(clients: &Clients) -> Option<bool> {
+    clients.transactions.stats().await.ok().map(|stats| stats.open == stats.parked)
 }
 
 /// Looks until it is so, or until the time is over.
