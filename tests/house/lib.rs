@@ -5,7 +5,8 @@
 //! - [`Reader`]: somebody who reads a page of the book and does everything that it says.
 //! - [`Program`]: any program that serves, such as those of the README.
 //! - [`Demo`]: `settee demo`, run to its end.
-//! - [`Process`]: the binary `settee` itself, on its command line. [`kill`] loads, kills and checks it for as long as one likes.
+//! - [`Process`]: the binary `settee` itself, on its command line. [`kill`] loads, kills and checks it for as long as one likes;
+//!   [`overload`] offers its services too much.
 //! - What a process lives through: a [`SmallDisk`], a [`SyncTrap`]; what it did, as [`trace`] read it; a [`Probe`] that asks it.
 
 mod bank;
@@ -16,6 +17,7 @@ mod hold;
 mod home;
 mod http;
 pub mod kill;
+pub mod overload;
 pub mod page;
 mod probe;
 mod process;

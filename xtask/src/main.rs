@@ -1,6 +1,6 @@
 //! The helpers of this repository, run as `cargo xtask COMMAND`. Only cargo is needed.
 //!
-//! `check` and `tidy` read only; `fix` may write; `test`, `simulate`, `kill`, `fuzz`, `bench` and `verify` run
+//! `check` and `tidy` read only; `fix` may write; `test`, `simulate`, `kill`, `overload`, `fuzz`, `bench` and `verify` run
 //! things. What must hold of the tree itself, and no compiler says, is in [`tidy`]: one small file a rule, each with the offence it
 //! catches as its test.
 #![forbid(unsafe_code)]
@@ -18,6 +18,7 @@ mod fix;
 mod fuzz;
 mod kill;
 mod manifest;
+mod overload;
 mod simulate;
 mod test;
 mod tidy;
@@ -44,6 +45,7 @@ enum Command {
     Bench(bench::Bench),
     Fuzz(fuzz::Fuzz),
     Kill(kill::Kill),
+    Overload(overload::Overload),
     Tidy(tidy::Tidy),
     Verify(verify::Verify),
 }
@@ -71,6 +73,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Bench(bench) => bench.run(&root),
         Command::Fuzz(fuzz) => fuzz.run(&root),
         Command::Kill(kill) => kill.run(&root),
+        Command::Overload(overload) => overload.run(&root),
         Command::Tidy(tidy) => tidy.run(&root),
         Command::Verify(verify) => verify.run(&root),
     }
@@ -83,6 +86,6 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Xtask::command().debug_assert();
-        assert_eq!(subcommands(), ["check", "fix", "test", "simulate", "bench", "fuzz", "kill", "tidy", "verify"]);
+        assert_eq!(subcommands(), ["check", "fix", "test", "simulate", "bench", "fuzz", "kill", "overload", "tidy", "verify"]);
     }
 }

@@ -58,6 +58,7 @@ const FULL: &[Step] = &[
     step("simulate-planted", "xtask simulate --planted --json"),
     step("kill-server", "xtask kill --cycles 2000 --json"),
     step("kill-account", "xtask kill --what account --cycles 300 --json"),
+    step("overload", "xtask overload --seconds 60 --json"),
     step("fuzz", "xtask fuzz --all --runs 10000000 --seconds 5400 --json"),
     step("bench-log", "xtask bench log --json"),
     step("bench-kv", "xtask bench kv --json"),
