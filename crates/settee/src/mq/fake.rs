@@ -1,4 +1,5 @@
-//! A broker for the tests of this module: it stores by (producer, sequence), fails as planned, and records what it is told.
+//! A broker for the tests of this module: it stores by (producer, sequence), fails as planned, and records what it is told. It is
+//! in process, so it refuses by itself what no frame could bring to it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -6,13 +7,14 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use settee_core::Error;
 use settee_core::error::{ErrorKind, codes};
+use settee_wire::bolt::Limits;
 
 use super::Messages;
 use super::control::{
     AckRef, Answered, Consume, CreateTopic, DeadLetter, DeadLetterQuery, Delivery, MessageControl, MessageControlClient, Nack,
     PartitionView, Place, ProducerRef, Publish, Published, Replay, TopicView,
 };
-use crate::rpc::{Reply, UpdateSender, Updates, updates};
+use crate::rpc::{Encoding, Reply, UpdateSender, Updates, expand, updates};
 use crate::trace::Tracer;
 
 /// What happens to one publish request.
@@ -97,6 +99,9 @@ impl MessageControl for FakeBroker {
     }
 
     async fn publish(&self, publish: Publish) -> Reply<Published> {
+        if expand::encode(Encoding::MessagePack, &publish)?.len() > Limits::default().content_bytes {
+            return Err(Error::new(ErrorKind::Invalid, codes::TOO_LARGE, "publish").into());
+        }
         let mut state = self.0.lock();
         let planned = state.plan.pop_front();
         state.publishes.push(publish.clone());

@@ -10,6 +10,7 @@
 pub mod control;
 
 mod client;
+mod filling;
 mod producer;
 
 mod consumer;

@@ -16,12 +16,11 @@ use settee_core::{Certainty, Context, Error, Timestamp, env};
 use tokio::sync::{mpsc, oneshot};
 
 use super::client::{Messages, in_call_context};
-use super::control::{MAX_PUBLISH, MessageControl, OutgoingMessage, Place, ProducerRef, Publish};
+use super::control::{MessageControl, OutgoingMessage, Place, ProducerRef, Publish};
+use super::filling::Filling;
 
 /// Messages of one topic that may wait for their batch; [`Producer::send`] waits when it is full.
 const QUEUE: usize = 1_024;
-/// Bytes of payload of one batch, give or take its last message: well below a frame.
-const BATCH_BYTES: usize = 1 << 20;
 /// How long a batch is repeated before its senders learn that its outcome is unknown.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -81,6 +80,8 @@ impl Outgoing {
 
 struct Queued {
     message: OutgoingMessage,
+    /// What it takes when it is stored.
+    bytes: usize,
     answer: oneshot::Sender<Result<Place, Error>>,
 }
 
@@ -118,15 +119,15 @@ impl Producer {
         let span = self.0.messages.tracer().open(context.trace, SpanKind::Producer, topic, "publish");
         let mut message = message;
         message.headers.insert(TRACE_HEADER.to_owned(), span.trace().to_string());
-        let sent = match check(&message) {
-            Ok(()) => self.queue_and_wait(topic, message, context.remaining()).await,
+        let sent = match checked(message) {
+            Ok(checked) => self.queue_and_wait(topic, checked, context.remaining()).await,
             Err(error) => Err(error),
         };
         span.finish(sent.as_ref().map(|_| SpanOutcome::Success));
         sent.map_err(Error::of_step)
     }
 
-    async fn queue_and_wait(&self, topic: &str, message: Outgoing, limit: Option<Duration>) -> Result<Place, Error> {
+    async fn queue_and_wait(&self, topic: &str, message: Checked, limit: Option<Duration>) -> Result<Place, Error> {
         let lane = self.lane(topic);
         let wait = async {
             let permit = lane.reserve().await.map_err(|_| closed())?;
@@ -143,15 +144,15 @@ impl Producer {
     /// Numbers and queues under one lock: the order of the numbers is the order of the queue.
     fn number_and_queue(
         &self,
-        message: Outgoing,
+        Checked { message, bytes }: Checked,
         answer: oneshot::Sender<Result<Place, Error>>,
         permit: mpsc::Permit<'_, Queued>,
     ) {
         let mut lanes = self.0.lanes.lock();
         lanes.sequence += 1;
-        let Outgoing { id, key, headers, payload, not_before } = message;
+        let settee_core::mq::Message { id, key, headers, payload, not_before, .. } = message;
         let message = OutgoingMessage { id, key, headers, payload, not_before, sequence: lanes.sequence };
-        permit.send(Queued { message, answer });
+        permit.send(Queued { message, bytes, answer });
     }
 
     fn lane(&self, topic: &str) -> mpsc::Sender<Queued> {
@@ -199,12 +200,11 @@ impl Lane {
             Some(left) => left,
             None => self.queue.recv().await?,
         };
-        let mut bytes = first.message.payload.len();
+        let mut filling = Filling::default();
+        filling.takes(first.bytes);
         let mut batch = vec![first];
-        while batch.len() < MAX_PUBLISH {
-            let Ok(next) = self.queue.try_recv() else { break };
-            bytes += next.message.payload.len();
-            if bytes > BATCH_BYTES {
+        while let Ok(next) = self.queue.try_recv() {
+            if !filling.takes(next.bytes) {
                 self.left = Some(next);
                 break;
             }
@@ -227,10 +227,17 @@ fn answer(answers: Vec<oneshot::Sender<Result<Place, Error>>>, outcome: Result<V
     }
 }
 
+/// A message that the broker takes, as it is stored, and how many bytes that are.
+struct Checked {
+    message: settee_core::mq::Message,
+    bytes: usize,
+}
+
 /// The limits of the broker, before the message is queued: one message over a limit must not fail a batch.
-fn check(message: &Outgoing) -> Result<(), Error> {
-    let Outgoing { id, key, headers, payload, not_before } = message.clone();
-    settee_core::mq::Message { id, key, headers, payload, not_before, published: Timestamp::EPOCH }.check()
+fn checked(Outgoing { id, key, headers, payload, not_before }: Outgoing) -> Result<Checked, Error> {
+    let message = settee_core::mq::Message { id, key, headers, payload, not_before, published: Timestamp::EPOCH };
+    message.check()?;
+    Ok(Checked { bytes: message.stored_size(), message })
 }
 
 fn repeated(error: &Error) -> Error {

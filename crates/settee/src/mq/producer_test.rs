@@ -92,6 +92,19 @@ async fn a_message_over_a_limit_is_refused_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn headers_count_too_so_messages_that_are_sent_together_fit_one_frame() {
+    let broker = FakeBroker::default();
+    let producer = producer(&broker).await;
+    // While the first request is repeated, the others gather.
+    broker.with(|state| state.plan.push_back(Planned::Lost));
+    let sends = (0..400).map(|number| {
+        let (headers, key) = ([("note".to_owned(), "x".repeat(16_000))].into(), "k".repeat(500));
+        producer.send("transfers", Outgoing { headers, ..Outgoing::new(format!("{number:0500}"), "").with_key(key) })
+    });
+    assert!(join_all(sends).await.into_iter().all(|sent| sent.is_ok()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_trace_of_the_sender_travels_with_the_message() {
     let broker = FakeBroker::default();
     let producer = producer(&broker).await;

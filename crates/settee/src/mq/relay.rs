@@ -19,6 +19,7 @@ use settee_core::{Error, Timestamp};
 
 use super::client::{Backoff, Messages, in_call_context};
 use super::control::{MAX_PUBLISH, MessageControl, OutgoingMessage, ProducerRef, Publish};
+use super::filling::Filling;
 
 /// How often the outbox is looked at when no commit of this process woke the relay: rows of a process that died wait this long.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -183,12 +184,19 @@ impl<S: OutboxSource> Relay<S> {
 
     async fn publish(&self, producer: ProducerRef, topic: &str, rows: &[&OutboxRow]) -> Result<(), Error> {
         let sendable = self.set_aside_oversized(rows).await?;
-        if sendable.is_empty() {
-            return Ok(());
+        let mut filling = Filling::default();
+        filling.takes(sendable.first().map_or(0, |first| first.bytes));
+        // One after the other, so that the order of a key is kept.
+        for request in sendable.chunk_by(|_, next| filling.takes(next.bytes)) {
+            self.request(producer, topic, request).await?;
         }
-        let messages = sendable.iter().map(|row| outgoing(row)).collect();
+        Ok(())
+    }
+
+    async fn request(&self, producer: ProducerRef, topic: &str, rows: &[Sendable<'_>]) -> Result<(), Error> {
+        let messages = rows.iter().map(|sendable| outgoing(sendable.row)).collect();
         let publish = Publish { topic: topic.to_owned(), producer, messages };
-        let sent: Vec<i64> = sendable.iter().map(|row| row.row).collect();
+        let sent: Vec<i64> = rows.iter().map(|sendable| sendable.row.row).collect();
         if Bug::ForgetsBeforePublishing.is_planted() {
             self.source.mark_sent(&sent).await?;
         }
@@ -197,11 +205,12 @@ impl<S: OutboxSource> Relay<S> {
     }
 
     /// A row over a limit would hold up all that follow, for ever.
-    async fn set_aside_oversized<'a>(&self, rows: &[&'a OutboxRow]) -> Result<Vec<&'a OutboxRow>, Error> {
+    async fn set_aside_oversized<'a>(&self, rows: &[&'a OutboxRow]) -> Result<Vec<Sendable<'a>>, Error> {
         let mut sendable = Vec::with_capacity(rows.len());
         for row in rows {
-            match stored_form(row).check() {
-                Ok(()) => sendable.push(*row),
+            let stored = stored_form(row);
+            match stored.check() {
+                Ok(()) => sendable.push(Sendable { row, bytes: stored.stored_size() }),
                 Err(error) => {
                     tracing::error!(relay = self.name, row = row.row, %error, "an outbox row can never be sent and is set aside");
                     self.source.set_aside(row.row, &error).await?;
@@ -210,6 +219,12 @@ impl<S: OutboxSource> Relay<S> {
         }
         Ok(sendable)
     }
+}
+
+/// A row that the broker takes, and the bytes of it as a stored message.
+struct Sendable<'a> {
+    row: &'a OutboxRow,
+    bytes: usize,
 }
 
 /// Rows by topic, each topic's in order: the order of a key is kept, as a key lives in a topic.

@@ -126,6 +126,16 @@ async fn a_commit_wakes_the_relay_before_it_polls_and_batches_are_bounded() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_backlog_larger_than_a_frame_leaves_in_order_and_does_not_stick_for_ever() {
+    let (broker, table) = (FakeBroker::default(), Table::default());
+    let large = |number| OutboxRow { payload: vec![0; 100 << 10].into(), ..row(number) };
+    table.0.rows.lock().extend((0..100).map(large));
+    relay(&broker, &table).turn().await.unwrap();
+    broker.with(|state| assert_eq!(state.stored, numbers(0..100)));
+    assert!(table.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn rows_of_a_process_that_died_are_found_by_polling() {
     let (broker, table) = (FakeBroker::default(), Table::default());
     let (_trigger, shutdown) = settee_core::shutdown::pair();
