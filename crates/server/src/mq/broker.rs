@@ -9,7 +9,7 @@ use settee::mq::control::{AckRef, Answered, Consume, CreateTopic, Delivery, MAX_
 use settee::mq::{Place, ProducerRef};
 use settee::rpc::{Updates, updates};
 use settee_core::Error;
-use settee_core::error::{ErrorKind, codes};
+use settee_core::error::{Certainty, ErrorKind, codes};
 use settee_core::id::Offset;
 use settee_core::mq::group::Event;
 use settee_core::mq::partition::MAX_WAITING;
@@ -237,15 +237,41 @@ struct StoredPart {
     result: Result<Vec<Offset>, Error>,
 }
 
-/// The places in the order of the request. If some parts are stored and others are not, the request's outcome is unknown.
+/// The places in the order of the request. If one part is stored, or may be, and another is not, the request's outcome is unknown.
 fn collect(total: usize, stored: Vec<StoredPart>) -> Result<Vec<Place>, Error> {
-    let is_partial = stored.iter().any(|part| part.result.is_ok());
+    let certainly_not = |part: &StoredPart| matches!(&part.result, Err(error) if error.certainty() == Certainty::NotDone);
+    let is_unknown = !stored.iter().all(certainly_not);
     let mut places = vec![Place { partition: 0, offset: 0 }; total];
     for StoredPart { partition, indices, result } in stored {
-        let offsets = result.map_err(|error| if is_partial { error.unknown() } else { error })?;
+        let offsets = result.map_err(|error| if is_unknown { error.unknown() } else { error })?;
         for (index, offset) in indices.into_iter().zip(offsets) {
             places[index] = Place { partition, offset: offset.0 };
         }
     }
     Ok(places)
+}
+
+#[cfg(test)]
+mod tests {
+    use settee_core::mq::partition::Refusal;
+
+    use super::*;
+
+    #[test]
+    fn a_partition_that_certainly_stored_nothing_does_not_hide_one_of_which_nobody_knows() {
+        let (stored, full, forgotten) = (Ok(vec![Offset(7)]), Err(Refusal::Full), Err(Refusal::Forgotten));
+        for (results, told) in [
+            ([stored.clone(), full.clone()], Certainty::Unknown),
+            ([full.clone(), stored], Certainty::Unknown),
+            ([full.clone(), forgotten.clone()], Certainty::Unknown),
+            ([forgotten, full.clone()], Certainty::Unknown),
+            ([full.clone(), full], Certainty::NotDone),
+        ] {
+            let parts = (0..).zip(results).map(|(partition, result): (u32, Result<_, Refusal>)| {
+                let result = result.map_err(Error::from);
+                StoredPart { partition, indices: vec![usize::try_from(partition).unwrap()], result }
+            });
+            assert_eq!(collect(2, parts.collect()).unwrap_err().certainty(), told);
+        }
+    }
 }

@@ -64,7 +64,10 @@ impl Broker {
             let Some((group, index)) = self.find_group(&replay.topic, &replay.group, place.partition) else { continue };
             let owner = &group.owners[index];
             let Some(position) = owner.dead_position(Offset(place.offset)) else { continue };
-            let Some(stored) = owner.partition.read_one(position).await? else { continue };
+            // What was revived before is: a read that failed says nothing about it.
+            let read =
+                owner.partition.read_one(position).await.map_err(|error| if revived > 0 { error.unknown() } else { error });
+            let Some(stored) = read? else { continue };
             let Some(ticket) = owner.revive(stored) else { continue };
             ticket.committed().await?;
             revived += 1;
