@@ -1,7 +1,7 @@
 //! The calling side: discovery -> route -> balance -> retry within a budget -> connection.
 //!
-//! A call without a deadline gets [`DEFAULT_TIMEOUT`]. It is sent again only when it certainly did not happen, or when its
-//! method is declared idempotent (`core::rpc::retry`).
+//! A call without a deadline gets [`DEFAULT_TIMEOUT`]. One that is made before the first list of instances has come waits for it.
+//! It is sent again only when it certainly did not happen, or when its method is declared idempotent (`core::rpc::retry`).
 
 #[cfg(test)]
 mod channel_test;
@@ -28,7 +28,7 @@ use tokio::sync::watch;
 
 use self::endpoint::Endpoint;
 use self::known::{Endpoints, Known, KnownList};
-use super::discovery::Discovery;
+use super::discovery::{Discovery, first_list, is_unheard};
 use super::expand;
 use super::link::{Outgoing, Received};
 use super::reply::{Fault, Refusal, Reply};
@@ -259,7 +259,12 @@ impl Call<'_> {
         if failed_at.is_empty() {
             channel.budget.lock().deposit(now);
         }
-        let endpoint = self.choose(channel, now, failed_at)?;
+        let mut chosen = self.choose(channel, now, failed_at);
+        // A process that has just started would take "not heard of yet" for "nobody".
+        if chosen.is_none() && first_list(channel.instances.clone(), self.context.deadline).await {
+            chosen = self.choose(channel, Instant::now(), failed_at);
+        }
+        let endpoint = chosen.ok_or_else(|| self.nobody(channel))?;
         let received = endpoint.call(self.outgoing(channel)).await;
         if received.is_err() {
             failed_at.push(endpoint.address());
@@ -281,22 +286,21 @@ impl Call<'_> {
 
     /// The instance for the next try: one that holds the key; while others are left, not one that just failed, nor one that
     /// could not be connected to a moment ago.
-    fn choose(&self, channel: &Inner, now: Instant, failed_at: &[SocketAddr]) -> Result<Arc<Endpoint>, Error> {
+    fn choose(&self, channel: &Inner, now: Instant, failed_at: &[SocketAddr]) -> Option<Arc<Endpoint>> {
         let list = channel.instances.borrow().clone();
         let known = channel.known.of(&list, &channel.pool.endpoints);
         if let [only] = &*known
             && self.fits(&only.instance)
         {
             // There is nothing to balance, whatever is known of it.
-            return Ok(only.endpoint.clone());
+            return Some(only.endpoint.clone());
         }
         let fits: Vec<_> = known.iter().filter(|known| self.fits(&known.instance)).collect();
         let fresh = narrowed(&fits, |known| !failed_at.contains(&known.instance.address));
         let chosen_from = narrowed(&fresh, |known| !known.endpoint.is_avoided(now));
         let candidates: Vec<_> = chosen_from.iter().map(|known| known.endpoint.candidate(known.instance.weight)).collect();
         let pick = channel.balancer.pick(&candidates, &mut env::random_below);
-        let picked = pick.and_then(|index| chosen_from.get(index)).map(|known| known.endpoint.clone());
-        picked.ok_or_else(|| self.nobody(channel, &list))
+        pick.and_then(|index| chosen_from.get(index)).map(|known| known.endpoint.clone())
     }
 
     fn fits(&self, instance: &Instance) -> bool {
@@ -309,10 +313,14 @@ impl Call<'_> {
     }
 
     /// "No instance" with what is known instead: the question that users of every RPC framework ask most.
-    fn nobody(&self, channel: &Inner, list: &InstanceList) -> Error {
+    fn nobody(&self, channel: &Inner) -> Error {
+        let list = channel.instances.borrow().clone();
         let known: Vec<_> = list.instances.iter().map(|instance| describe(instance)).collect();
-        let known =
-            if known.is_empty() { "no instance is published".to_owned() } else { format!("known are {}", known.join(", ")) };
+        let known = match known.as_slice() {
+            [] if is_unheard(&list) => "no instance is published as far as is known: no list of them has come yet".to_owned(),
+            [] => "no instance is published".to_owned(),
+            known => format!("known are {}", known.join(", ")),
+        };
         let wanted = match (&self.options.route, self.options.instance) {
             (Some(_), _) => " for its routing key",
             (None, Some(_)) => " at the address asked for",

@@ -11,11 +11,13 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use settee_core::error::{ErrorKind, codes};
+use settee_core::registry::InstanceList;
 use settee_core::shutdown::{ShutdownTrigger, pair};
 use settee_core::{Certainty, Error, Instant, Timestamp, env};
+use tokio::sync::watch;
 
 use super::super::link::{ServeLimits, serve};
-use super::super::{CallOptions, Channel, Channels, MethodDescriptor, Never, Reply, Services, StaticInstances};
+use super::super::{CallOptions, Channel, Channels, Discovery, MethodDescriptor, Never, Reply, Services, StaticInstances};
 use crate::trace::Tracer;
 
 #[crate::service("test.Ping")]
@@ -270,4 +272,47 @@ async fn dropped_calls_are_no_longer_counted_as_under_way() {
     let list = channel.0.instances.borrow().clone();
     let known = channel.0.known.of(&list, &channel.0.pool.endpoints);
     assert_eq!(known[0].endpoint.candidate(1).in_flight, 0);
+}
+
+/// A registry that says something when it is told to.
+#[derive(Default)]
+struct Registry(watch::Sender<Arc<InstanceList>>);
+
+impl Discovery for Registry {
+    fn instances(&self, _: &str) -> watch::Receiver<Arc<InstanceList>> {
+        self.0.subscribe()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_right_after_the_start_waits_for_the_first_list_instead_of_failing() {
+    let network = Network::of([(1, Address::AnswersAfter(Duration::ZERO))]);
+    let registry = Arc::new(Registry::default());
+    let channel = Channels::new(registry.clone(), Tracer::off()).channel("test.Ping");
+    let tell = async {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        let list = StaticInstances::new().otherwise([([127, 0, 0, 1], 1).into()]).instances("").borrow().clone();
+        registry.0.send_replace(list);
+    };
+    let (answered, ()) = network.run(async { tokio::join!(ping(&channel, SECOND), tell) }).await;
+    assert_eq!(answered.unwrap(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_never_comes_ends_the_call_at_its_deadline_and_a_list_without_anybody_at_once() {
+    let network = Network::of([]);
+    let silent = Channels::new(Arc::new(Registry::default()), Tracer::off()).channel("test.Ping");
+    for (channel, wait, why) in
+        [(silent, SECOND, "no list of them has come"), (network.channel(), Duration::ZERO, "no instance is published")]
+    {
+        let started = Instant::now();
+        let error = network.run(ping(&channel, SECOND)).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.code(), error.certainty()),
+            (ErrorKind::Unavailable, &codes::NO_INSTANCE, Certainty::NotDone)
+        );
+        assert!(error.message().contains(why), "{error}");
+        let took = started.elapsed();
+        assert!(took >= wait && took < wait + Duration::from_millis(100), "{took:?}");
+    }
 }
