@@ -38,7 +38,8 @@ struct SavedRef<'a, Order, Hold> {
 ///
 /// # Errors
 /// [`Fault::Refused`] when the business said no: everything was rolled back, the fence row too. Otherwise `NotDone`, except
-/// when the answer to the local commit was lost: then `Unknown`. `SUPPRESSED` says that the branch was cancelled before.
+/// when the answer to the local commit was lost: then `Unknown`; and `Done` when what an earlier try saved cannot be read.
+/// `SUPPRESSED` says that the branch was cancelled before.
 ///
 /// # Cancel safety
 /// A try that is dropped is rolled back, unless its commit was under way: then it may have happened.
@@ -66,7 +67,9 @@ where
         Action::RunBusiness(next) => try_now::<P>(handler, tx, Fenced { key: claim.key, next, ends_at }, &attempt.order).await,
         Action::ReturnSaved => {
             roll_back(tx).await;
-            let mut attempted = read_saved::<P>(&row.saved)?.attempted;
+            // The try was made all the same: called "not done", its branch would be left out of the decision.
+            let saved = read_saved::<P>(&row.saved).map_err(|error| error.with_certainty(Certainty::Done))?;
+            let mut attempted = saved.attempted;
             if Bug::ForgetsJoins.is_planted() {
                 attempted.joins.clear();
             }

@@ -224,6 +224,16 @@ async fn whatever_is_repeated_happens_once_and_is_answered_the_same() {
 }
 
 #[tokio::test]
+async fn a_try_whose_saved_answer_a_newer_version_cannot_read_is_never_called_not_done() {
+    let store = MemoryStore::default();
+    try_once(&store, 7).await.unwrap();
+    store.tables.lock().await.fences.values_mut().for_each(|line| line.saved = Bytes::from_static(b"\xc1"));
+    let Err(Fault::Failed(error)) = try_once(&store, 7).await else { panic!("it cannot be read") };
+    assert_eq!((error.kind(), error.certainty()), (ErrorKind::Damaged, Certainty::Done));
+    assert_eq!(finish(&store, Decision::Commit).await.unwrap_err().certainty(), Certainty::NotDone, "nothing was confirmed");
+}
+
+#[tokio::test]
 async fn a_refused_try_leaves_nothing_behind() {
     let store = MemoryStore::default();
     let fault = try_once(&store, 101).await.unwrap_err();
