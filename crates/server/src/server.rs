@@ -40,15 +40,22 @@ pub struct Engines {
     pub kv: Arc<dyn Kv>,
     /// The log.
     pub log: Arc<dyn Log>,
+    embedded: Option<Embedded>,
+}
+
+/// Engines that this server opened, and closes when it stops.
+struct Embedded {
+    kv: Arc<EmbeddedKv>,
+    log: Arc<EmbeddedLog>,
     /// Held as long as the engines are used.
-    folder: Option<Folder>,
+    _folder: Folder,
 }
 
 impl Engines {
     /// Engines that are open already.
     #[must_use]
     pub fn new(kv: Arc<dyn Kv>, log: Arc<dyn Log>) -> Self {
-        Self { kv, log, folder: None }
+        Self { kv, log, embedded: None }
     }
 
     /// The embedded engines in the folder at `path`, made if it is missing.
@@ -70,9 +77,17 @@ impl Engines {
     /// As [`Engines::embedded`].
     pub async fn on_disk(disk: Arc<dyn Disk>, log: LogOptions) -> Result<Self, Error> {
         let folder = env::blocking(move || Folder::open(disk)).await?;
-        let kv = EmbeddedKv::open(folder.disk().clone()).await?;
-        let log = EmbeddedLog::open_in(folder.clone(), log).await?;
-        Ok(Self { kv: Arc::new(kv), log: Arc::new(log), folder: Some(folder) })
+        let kv = Arc::new(EmbeddedKv::open(folder.disk().clone()).await?);
+        let log = Arc::new(EmbeddedLog::open_in(folder.clone(), log).await?);
+        Ok(Self { kv: kv.clone(), log: log.clone(), embedded: Some(Embedded { kv, log, _folder: folder }) })
+    }
+}
+
+impl Embedded {
+    /// Lets go of the folder: another server may take it, also one in this process.
+    async fn close(self) {
+        self.log.close().await;
+        self.kv.close().await;
     }
 }
 
@@ -132,7 +147,17 @@ pub struct Server {
     jobs: Jobs,
     ready: Arc<AtomicBool>,
     stop: ShutdownTrigger,
-    _folder: Option<Folder>,
+    embedded: Option<Embedded>,
+    _ending: EndsOwnership,
+}
+
+/// Ends the tasks of a server with it: they live as long as the ownership of its shards.
+struct EndsOwnership(Shards);
+
+impl Drop for EndsOwnership {
+    fn drop(&mut self) {
+        self.0.lose();
+    }
 }
 
 impl Server {
@@ -141,9 +166,10 @@ impl Server {
     /// # Errors
     /// What the engines report, and `APP0003` when the address cannot be listened on; nothing is served then.
     pub async fn start(engines: Engines, options: ServerOptions, pages: Arc<dyn HttpPages>) -> Result<Self, Error> {
-        let Engines { kv, log, folder } = engines;
+        let Engines { kv, log, embedded } = engines;
         let (stop, stopping) = pair();
         let shards = Shards::open(kv.clone()).await?;
+        let ending = EndsOwnership(shards.clone());
         let traces = Traces::new();
         let collector = TraceControlClient::in_process(Arc::new(traces.clone()));
         let tracer = tracer(options.trace, collector, &stop);
@@ -179,7 +205,7 @@ impl Server {
         registry.opened();
         ready.store(true, Ordering::Release);
         tracing::info!(address = %listening.address(), "ready");
-        Ok(Self { listening, shards, coordinator, broker, jobs, ready, stop, _folder: folder })
+        Ok(Self { listening, shards, coordinator, broker, jobs, ready, stop, embedded, _ending: ending })
     }
 
     /// Where it listens.
@@ -206,7 +232,7 @@ impl Server {
         self.shards.lost().await;
     }
 
-    /// Stops taking calls, lets those under way end, and stops.
+    /// Stops taking calls, lets those under way end, and stops. Engines that [`Engines::embedded`] opened are closed by then.
     ///
     /// # Cancel safety
     /// Dropped halfway, the rest stops without a drain; what was answered is durable either way.
@@ -214,6 +240,10 @@ impl Server {
         self.ready.store(false, Ordering::Release);
         self.listening.drain().await;
         self.stop.stop();
+        self.shards.lose();
+        if let Some(embedded) = self.embedded {
+            embedded.close().await;
+        }
     }
 }
 
@@ -226,3 +256,7 @@ fn tracer(record: bool, collector: TraceControlClient, stop: &ShutdownTrigger) -
     env::spawn(export(finished, collector, Arc::new(AtomicU64::new(0)), stop.token()));
     tracer
 }
+
+#[cfg(test)]
+#[path = "server_test.rs"]
+mod tests;

@@ -78,10 +78,10 @@ impl LaneDriver {
 }
 
 async fn drive(kv: Arc<dyn Kv>, shared: Arc<Shared>, lose: Arc<watch::Sender<bool>>) {
-    let mut step = Step::Rest;
-    loop {
+    let (mut step, mut lost) = (Step::Rest, lose.subscribe());
+    while !*lost.borrow() {
         step = match step {
-            Step::Rest => rest(&shared).await,
+            Step::Rest => rest(&shared, &mut lost).await,
             Step::Send(commit) if Bug::SecondGroupInFlight.is_planted() => send_beside(&kv, &shared, commit),
             Step::Send(commit) => send(&*kv, &shared, commit).await,
             Step::SendAgain(commit) => {
@@ -95,9 +95,11 @@ async fn drive(kv: Arc<dyn Kv>, shared: Arc<Shared>, lose: Arc<watch::Sender<boo
         let committed = shared.lane.lock().committed();
         shared.progress.send_if_modified(|progress| std::mem::replace(&mut progress.committed, committed) != committed);
     }
-    tracing::error!("the ownership of the shards is lost: this server answers nothing more");
     shared.progress.send_modify(|progress| progress.lost = true);
-    lose.send_replace(true);
+    let is_known = lose.send_replace(true);
+    if !is_known {
+        tracing::error!("the ownership of the shards is lost: this server answers nothing more");
+    }
 }
 
 impl Shared {
@@ -110,10 +112,13 @@ impl Shared {
     }
 }
 
-async fn rest(shared: &Shared) -> Step {
+async fn rest(shared: &Shared, lost: &mut watch::Receiver<bool>) -> Step {
     let step = shared.lane.lock().send_next();
     if step == Step::Rest {
-        shared.wake.notified().await;
+        tokio::select! {
+            () = shared.wake.notified() => {}
+            _seen_by_the_loop = lost.changed() => {}
+        }
     }
     step
 }

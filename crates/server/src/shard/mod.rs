@@ -97,7 +97,8 @@ impl Shards {
         let _its_sender_is_held_here = lost.wait_for(|lost| *lost).await;
     }
 
-    /// Ends the ownership from within: something else that this server needs has stopped for good.
+    /// Ends the ownership from within: this server stops, or something else that it needs has stopped for good. Nothing more is
+    /// written; what was submitted and is not known to be durable is unknown.
     pub(crate) fn lose(&self) {
         self.0.lose.send_replace(true);
     }
