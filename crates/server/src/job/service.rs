@@ -66,15 +66,11 @@ impl JobControl for Jobs {
     }
 
     async fn jobs(&self) -> Reply<Vec<JobView>> {
-        let (views, tickets) = {
+        let (views, shards) = {
             let memory = self.memory();
-            let views: Vec<_> = memory.jobs.values().map(JobEntry::view).collect();
-            let tickets: Vec<_> = memory.jobs.keys().map(|job| memory.shards.observe(shard_of(job))).collect();
-            (views, tickets)
+            (memory.jobs.values().map(JobEntry::view).collect(), memory.shards.clone())
         };
-        for ticket in tickets {
-            ticket.committed().await?;
-        }
+        shards.all_committed().await?;
         Ok(views)
     }
 

@@ -78,6 +78,21 @@ impl Shards {
         self.lane(shard).observe()
     }
 
+    /// Waits until everything that was submitted so far, for whichever shard, is durable: an answer about many shards.
+    ///
+    /// # Errors
+    /// As [`Ticket::committed`].
+    ///
+    /// # Cancel safety
+    /// The writes go on.
+    pub(crate) async fn all_committed(&self) -> Result<(), Error> {
+        let tickets: Vec<_> = self.0.lanes.iter().map(LaneDriver::observe).collect();
+        for ticket in tickets {
+            ticket.committed().await?;
+        }
+        Ok(())
+    }
+
     /// Whether new work for `shard` should be let in.
     ///
     /// # Errors

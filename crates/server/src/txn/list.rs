@@ -22,9 +22,7 @@ pub(super) async fn page(inner: &Inner, request: ListTransactions) -> Result<Tra
         Some(reference) => with_reference(inner, reference, &request).await?,
         None => walk(inner, &request).await?,
     };
-    for lane_representative in ShardId::all().take(settee_core::shard::LANES) {
-        inner.shards.observe(lane_representative).committed().await?;
-    }
+    inner.shards.all_committed().await?;
     Ok(page)
 }
 
