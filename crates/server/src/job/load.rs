@@ -1,37 +1,30 @@
 //! Loading at start: all jobs and runs of every shard, before anything is planned or answered.
 
+use std::collections::BTreeMap;
+
 use settee_core::error::{ErrorKind, codes};
 use settee_core::id::ShardId;
 use settee_core::job::{Schedule, Timetable};
-use settee_core::port::{Kv, Range, Write};
+use settee_core::port::{Kv, Write};
 use settee_core::{Error, Timestamp};
 
 use super::agenda::Item;
 use super::entry::JobEntry;
-use super::memory::Memory;
+use super::memory::{DELETES, Memory};
 use super::record::{COMPONENT, JobRecord, RunRecord, VersionRecord, run_key};
 use crate::record::decode;
-use crate::shard::{Change, prefix};
-
-/// Keys that are read at once.
-const PAGE: usize = 1_000;
-
-/// Deletes of one write.
-const DELETES: usize = 100;
+use crate::shard::{Change, scan};
 
 pub(super) async fn load(memory: &mut Memory, kv: &dyn Kv, now: Timestamp) -> Result<(), Error> {
-    for shard in ShardId::all() {
-        let mut orphans = Vec::new();
-        let mut range = Range::prefix(&prefix(COMPONENT, shard), PAGE);
-        loop {
-            let page = kv.range(range.clone()).await?;
-            for (key, stored) in &page.entries {
-                orphans.extend(restore(memory, shard, key, &stored.value)?);
-            }
-            let Some((last, _)) = page.entries.last().filter(|_| page.more) else { break };
-            range = range.behind(last);
-        }
-        for batch in orphans.chunks(DELETES) {
+    let mut orphans: BTreeMap<ShardId, Vec<Write>> = BTreeMap::new();
+    scan(kv, COMPONENT, |shard, rest, value| {
+        let orphan = restore(memory, shard, rest, value)?;
+        orphans.entry(shard).or_default().extend(orphan);
+        Ok(())
+    })
+    .await?;
+    for (shard, deletes) in orphans {
+        for batch in deletes.chunks(DELETES) {
             let _goes_on = memory.shards.submit(shard, Change { compares: Vec::new(), writes: batch.to_vec() });
         }
     }
@@ -40,8 +33,8 @@ pub(super) async fn load(memory: &mut Memory, kv: &dyn Kv, now: Timestamp) -> Re
 }
 
 /// Definitions come before runs, as their keys do. Gives the delete of a run whose job was removed.
-fn restore(memory: &mut Memory, shard: ShardId, key: &[u8], value: &[u8]) -> Result<Option<Write>, Error> {
-    match &key[prefix(COMPONENT, shard).len()..] {
+fn restore(memory: &mut Memory, shard: ShardId, rest: &[u8], value: &[u8]) -> Result<Option<Write>, Error> {
+    match rest {
         [b'd', ..] => {
             let record: JobRecord = decode(value)?;
             let (name, timetable) = (record.name.clone(), timetable(&record)?);

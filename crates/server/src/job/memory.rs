@@ -22,6 +22,9 @@ use crate::shard::{Change, Shards, Ticket};
 /// Before something that is not possible yet is looked at again: an instance or a place was missing.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
+/// Deletes of one write: a group takes 120 writes.
+pub(super) const DELETES: usize = 100;
+
 pub(super) struct Memory {
     pub(super) jobs: BTreeMap<String, JobEntry>,
     pub(super) agenda: Agenda,

@@ -12,7 +12,7 @@ use settee_core::{Error, Timestamp, env};
 
 use super::agenda::Item;
 use super::entry::{HISTORY, JobEntry};
-use super::memory::{Memory, deletes, find, job_write};
+use super::memory::{DELETES, Memory, deletes, find, job_write};
 use super::record::{JobRecord, job_key, shard_of};
 use super::scheduler::Jobs;
 use crate::shard::{Change, Ticket};
@@ -31,9 +31,6 @@ const MAX_ATTEMPTS: u32 = 100;
 
 /// Bytes of an application's name.
 const MAX_APPLICATION: usize = 200;
-
-/// Deletes of one write.
-const DELETES: usize = 100;
 
 impl JobControl for Jobs {
     async fn register(&self, job: RegisterJob) -> Reply<JobView> {

@@ -157,12 +157,6 @@ pub fn key(component: &str, shard: ShardId, rest: &[u8]) -> Bytes {
     [component.as_bytes(), b"/", shard.to_string().as_bytes(), b"/", rest].concat().into()
 }
 
-/// What every key of `component` in `shard` begins with.
-#[must_use]
-pub fn prefix(component: &str, shard: ShardId) -> Bytes {
-    key(component, shard, b"")
-}
-
 /// Starts a task that ends with the ownership.
 pub(crate) fn spawn_owned(shards: &Shards, work: impl Future<Output = ()> + Send + 'static) {
     let shards = shards.clone();
