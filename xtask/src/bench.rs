@@ -35,6 +35,8 @@ enum Name {
     TxnEmpty,
     /// The flow rules of one call beside other limiters.
     Flow,
+    /// The server by itself: when it is ready, and what it holds.
+    Server,
     /// The demo beside bare SQLite commits of the same rows.
     Demo,
 }

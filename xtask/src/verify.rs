@@ -41,6 +41,7 @@ const SHORT: &[Step] = &[
     step("demo", "run --quiet --release --locked -- demo --json"),
     Step { name: "demo-chaos", arguments: "run --quiet --release --locked -- demo --chaos --json", times: 2 },
     step("simulate", "xtask simulate --seeds 300 --require-all --json"),
+    step("simulate-meta", "xtask simulate --seeds 200 --meta --json"),
     step("simulate-planted", "xtask simulate --planted --rotate 2 --json"),
     step("kill-server", "xtask kill --cycles 30 --json"),
     step("fuzz", "xtask fuzz --seconds 60 --json"),
@@ -65,6 +66,7 @@ const FULL: &[Step] = &[
     step("bench-rpc-echo", "xtask bench rpc_echo --json"),
     step("bench-txn-empty", "xtask bench txn_empty --json"),
     step("bench-flow", "xtask bench flow --json"),
+    step("bench-server", "xtask bench server --json"),
     step("bench-demo", "xtask bench demo --json"),
     step("test", "xtask test"),
 ];

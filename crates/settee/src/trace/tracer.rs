@@ -175,6 +175,37 @@ mod tests {
         assert_eq!(finished.take(usize::MAX).await.unwrap().len(), QUEUE);
     }
 
+    #[derive(Clone, Default)]
+    struct Lines(Arc<parking_lot::Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn every_span_that_ends_is_one_line_with_what_an_operator_searches_for() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(move || writer.clone()).with_ansi(false);
+        let (tracer, _finished) = Tracer::new("payment", "payment-1");
+        let span = tracer.open(TraceContext::root(), SpanKind::Server, "pay.Payment", "transfer");
+        let trace = span.trace().trace.to_string();
+        tracing::subscriber::with_default(subscriber.finish(), || span.finish(Ok(SpanOutcome::Success)));
+        let text = String::from_utf8(lines.0.lock().clone()).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        for part in ["settee::digest", &trace, "kind=Server", "application=\"payment\"", "elapsed_us=", "outcome=Success"] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+    }
+
     #[tokio::test]
     async fn an_unsampled_trace_still_gets_identities() {
         let (tracer, _finished) = Tracer::new("payment", "payment-1");
