@@ -46,7 +46,7 @@ impl FileDisk {
     pub fn open(path: &Path) -> io::Result<Self> {
         let missing = count_missing(path);
         if missing == 0 && !path.is_dir() {
-            return Err(io::Error::new(io::ErrorKind::NotADirectory, format!("{} is not a folder", path.display())));
+            return Err(io::Error::new(io::ErrorKind::NotADirectory, "something else is in its place"));
         }
         DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path)?;
         let folder = path.canonicalize()?;
@@ -177,13 +177,12 @@ mod tests {
     }
 
     #[test]
-    fn a_file_where_the_folder_should_be_is_named() {
+    fn a_file_where_the_folder_should_be_is_no_folder() {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("data");
         File::create(&path).unwrap();
         let error = FileDisk::open(&path).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotADirectory, "{error}");
-        assert!(error.to_string().contains("data"), "{error}");
     }
 
     #[test]
