@@ -17,6 +17,9 @@ const SPANS_OF_ONE: usize = 1_024;
 /// Names of processes remembered.
 const PROCESSES: usize = 4_096;
 
+/// Bytes of each text of a span that are kept: names have some thirty, and what anybody sends must not fill the memory.
+const TEXT_BYTES: usize = 256;
+
 /// The collector. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Traces(Arc<Mutex<Kept>>);
@@ -64,7 +67,7 @@ impl TraceControl for Traces {
 
 impl Kept {
     fn take(&mut self, spans: Vec<SpanRecord>) {
-        for span in spans {
+        for span in spans.into_iter().map(shortened) {
             self.taken += 1;
             if self.processes.len() < PROCESSES {
                 self.processes.insert(span.process.clone());
@@ -95,6 +98,21 @@ impl Kept {
             slowest: among_widest.max_by_key(|summary| summary.duration_us).map(|summary| summary.trace),
         }
     }
+}
+
+/// The same span, its texts cut to what is kept of them.
+fn shortened(mut span: SpanRecord) -> SpanRecord {
+    let cut = |text: &mut String| {
+        if text.len() > TEXT_BYTES {
+            text.truncate(text.floor_char_boundary(TEXT_BYTES));
+            text.shrink_to_fit();
+        }
+    };
+    [&mut span.name, &mut span.application, &mut span.process].into_iter().for_each(cut);
+    if let SpanOutcome::Failed(code) = &mut span.outcome {
+        cut(code);
+    }
+    span
 }
 
 fn summary(trace: TraceId, spans: &[SpanRecord]) -> Option<TraceSummary> {
@@ -153,5 +171,19 @@ mod tests {
         traces.ingest((0..SPANS).map(|n| span(n as u128 + 2, "a", 0, 1)).collect()).await.unwrap();
         assert!(traces.0.lock().spans <= SPANS);
         assert!(traces.show(TraceId(1)).await.unwrap().is_empty(), "the oldest goes first");
+    }
+
+    #[tokio::test]
+    async fn a_span_with_endless_texts_takes_no_more_memory_than_others() {
+        let (traces, endless) = (Traces::new(), "é".repeat(1 << 20));
+        let outcome = SpanOutcome::Failed(endless.clone());
+        let application = endless.clone();
+        traces.ingest(vec![SpanRecord { name: endless.clone(), application, outcome, ..span(1, &endless, 0, 1) }]).await.unwrap();
+        let kept = traces.show(TraceId(1)).await.unwrap().remove(0);
+        let SpanOutcome::Failed(code) = kept.outcome else { panic!("it failed") };
+        for text in [kept.name, kept.application, kept.process, code] {
+            assert_eq!((text.len(), text.capacity()), (TEXT_BYTES, TEXT_BYTES));
+        }
+        assert!(traces.0.lock().processes.iter().all(|process| process.len() <= TEXT_BYTES));
     }
 }
