@@ -41,6 +41,13 @@ struct Kept {
     shown: watch::Sender<RuleSet>,
 }
 
+impl Kept {
+    /// Whether anything would be lost with it: rules, or somebody who waits for some.
+    fn is_used(&self) -> bool {
+        self.decided.generation > 0 || self.shown.receiver_count() > 0
+    }
+}
+
 impl FlowRules {
     /// Loads every rule of the store.
     ///
@@ -61,8 +68,13 @@ impl FlowRules {
     /// The kept rules of `application`, made empty if there are none.
     fn with<T>(&self, application: &str, act: impl FnOnce(&mut Kept) -> T) -> Result<T, Error> {
         let mut applications = self.0.applications.lock();
-        if !applications.contains_key(application) && applications.len() >= APPLICATIONS {
-            let message = format!("follow flow rules: {APPLICATIONS} applications are followed already");
+        let is_full = |applications: &BTreeMap<String, Kept>| applications.len() >= APPLICATIONS;
+        if !applications.contains_key(application) && is_full(&applications) {
+            applications.retain(|_, kept| kept.is_used());
+        }
+        if !applications.contains_key(application) && is_full(&applications) {
+            let message =
+                format!("keep flow rules of {application}: {APPLICATIONS} applications have rules or follow theirs already");
             return Err(Error::new(ErrorKind::Limited, codes::BAD_RULE, message));
         }
         Ok(act(applications.entry(application.to_owned()).or_default()))
@@ -93,7 +105,7 @@ impl FlowControl for FlowRules {
         rules.check().map_err(|error| Error::new(ErrorKind::Invalid, codes::BAD_RULE, format!("put flow rules: {error}")))?;
         let shard = ShardId::of(application.as_bytes());
         let seen = rules.generation;
-        let next = RuleSet { generation: seen + 1, ..rules };
+        let next = RuleSet { generation: seen.saturating_add(1), ..rules };
         let stored = StoredRules { application, rules: next.clone() };
         let submit = |kept: &mut Kept| {
             if kept.decided == next {
@@ -197,5 +209,21 @@ mod tests {
         other.rules.clear();
         let error = Error::from(keeper.put("payment".into(), other).await.unwrap_err());
         assert_eq!(error.kind(), ErrorKind::Conflict);
+        let error = Error::from(keeper.put("payment".into(), rules(u64::MAX)).await.unwrap_err());
+        assert_eq!(error.kind(), ErrorKind::Conflict, "the last number there is, which has no next");
+    }
+
+    #[tokio::test]
+    async fn names_that_nobody_follows_any_more_leave_room_for_others() {
+        let kv = Arc::new(MemoryKv::new());
+        let keeper = FlowRules::load(&*kv, Shards::open(kv.clone()).await.unwrap()).await.unwrap();
+        keeper.put("payment".into(), rules(0)).await.unwrap();
+        let _follower = keeper.follow("notify".into()).await.unwrap();
+        for number in 2..APPLICATIONS {
+            keeper.with(&number.to_string(), |_| ()).unwrap();
+        }
+        let _late = keeper.follow("late".into()).await.unwrap();
+        let names: Vec<_> = keeper.applications().await.unwrap().into_iter().map(|view| view.application).collect();
+        assert_eq!(names, ["late", "notify", "payment"]);
     }
 }
