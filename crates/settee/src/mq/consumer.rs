@@ -254,6 +254,7 @@ where
             Ok(_) => return,
         }
     }
+    tracing::warn!(attempts = ANSWER_ATTEMPTS, "an answer reached nobody and is given up, the messages come again");
 }
 
 #[cfg(test)]
