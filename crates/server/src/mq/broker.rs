@@ -8,17 +8,16 @@ use parking_lot::Mutex;
 use settee::mq::control::{AckRef, Answered, Consume, CreateTopic, Delivery, MAX_PUBLISH, OutgoingMessage, Publish};
 use settee::mq::{Place, ProducerRef};
 use settee::rpc::{Updates, updates};
-use settee_core::Error;
 use settee_core::error::{Certainty, ErrorKind, codes};
 use settee_core::id::Offset;
 use settee_core::mq::group::Event;
 use settee_core::mq::partition::MAX_WAITING;
 use settee_core::mq::{Message, ProducerMark, Submission, check_topic, partition_of};
 use settee_core::port::{Kv, Log};
+use settee_core::{Error, env};
 
 use super::consumer::{Consumer, MAX_CREDIT};
 use super::name::{check_group, check_producer};
-use super::partition::now;
 use super::producers::Producers;
 use super::record::TopicRecord;
 use super::topic::{GroupOfTopic, Topic};
@@ -207,7 +206,7 @@ async fn leave_when_closed(group: Arc<GroupOfTopic>, consumer: Arc<Consumer>) {
 fn submission(producer: ProducerRef, message: OutgoingMessage) -> Result<Submission, Error> {
     let OutgoingMessage { id, key, headers, payload, sequence, not_before } = message;
     let mark = ProducerMark { producer: producer.id, epoch: producer.epoch, sequence };
-    let message = Message { id, key, headers, published: now(), not_before, payload };
+    let message = Message { id, key, headers, published: env::wall_clock(), not_before, payload };
     message.check()?;
     Ok(Submission { mark, message })
 }

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use settee_core::Error;
 use settee_core::error::{Certainty, ErrorKind, codes};
 use settee_core::id::{FencingToken, Offset};
 use settee_core::mq::partition::{Effect, Event, Failure, Partition, Refusal, RequestId};
 use settee_core::mq::{Record, StoredMessage, Submission};
 use settee_core::planted::Bug;
 use settee_core::port::{Append, Log, ReadLimit, StoreError, StoreErrorKind};
-use settee_core::{Error, env};
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::name::PartitionName;
@@ -246,9 +246,4 @@ pub(super) fn start(partition: &Arc<PartitionOwner>, shards: &crate::shard::Shar
 
 fn stopped() -> Error {
     Error::new(ErrorKind::Closed, codes::DRAINING, "publish: the broker stops").unknown()
-}
-
-/// The reading of `env` that messages are stamped with.
-pub(super) fn now() -> settee_core::Timestamp {
-    env::wall_clock()
 }

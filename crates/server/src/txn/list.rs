@@ -48,7 +48,7 @@ async fn walk(inner: &Inner, request: &ListTransactions) -> Result<TransactionPa
     let mut histories = 0;
     let mut shard = ShardId(first);
     loop {
-        let part = part(inner, shard, after, request.state, MAX_LINES).await?;
+        let part = part(inner, shard, after, request.state).await?;
         histories += usize::from(wants_history(request.state));
         for line in part.lines {
             scanned += 1;
@@ -80,11 +80,11 @@ struct Part {
     end: Option<Xid>,
 }
 
-async fn part(inner: &Inner, shard: ShardId, after: Option<Xid>, state: Option<State>, limit: usize) -> Result<Part, Error> {
+async fn part(inner: &Inner, shard: ShardId, after: Option<Xid>, state: Option<State>) -> Result<Part, Error> {
     let mut ended = Vec::new();
     let mut end = None;
     if wants_history(state) {
-        let page = inner.store.history(shard, after, limit).await?;
+        let page = inner.store.history(shard, after, MAX_LINES).await?;
         end = page.xids.last().copied().filter(|_| page.more);
         ended = inner.store.read_all(page.xids).await?;
     }

@@ -12,7 +12,7 @@ use super::memory::Tally;
 use super::record;
 use crate::shard::Change;
 
-/// Transactions deleted by one change: four keys each, and a group takes 120 writes.
+/// Transactions deleted by one change: three keys each at most, and the mark; a group takes 120 writes.
 const BATCH: usize = 25;
 
 /// After a failed read of the store.
