@@ -63,6 +63,9 @@ impl Engines {
     /// # Errors
     /// Coded, each with the path and what to do: `STO0003` newer data, `STO0004` another process, `STO0005` a read-only folder,
     /// `STO0001` no room, `STO0002` damage.
+    ///
+    /// # Cancel safety
+    /// The folder is let go when the work that was begun has ended.
     pub async fn embedded(path: &Path) -> Result<Self, Error> {
         let place = path.to_owned();
         let disk =
@@ -74,6 +77,9 @@ impl Engines {
     /// The embedded engines on a disk, whose log keeps its files as `log` says.
     ///
     /// # Errors
+    /// As [`Engines::embedded`].
+    ///
+    /// # Cancel safety
     /// As [`Engines::embedded`].
     pub async fn on_disk(disk: Arc<dyn Disk>, log: LogOptions) -> Result<Self, Error> {
         let folder = env::blocking(move || Folder::open(disk)).await?;
@@ -94,13 +100,14 @@ impl Embedded {
 /// How a server serves.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
-    /// Where it listens; port 0 takes a free one.
+    /// Where it listens; port 0 takes a free one. Default `127.0.0.1:7400`.
     pub listen: SocketAddr,
-    /// How long calls under way may take to end at a stop.
+    /// How long calls under way may take to end at a stop. Default 10 s.
     pub drain: Duration,
-    /// Whether its own spans are recorded.
+    /// Whether its own spans are recorded. Default `true`.
     pub trace: bool,
-    /// What it leaves out, for seeing what each part carries. It takes over the data of a part that it does not serve.
+    /// What it leaves out, for seeing what each part carries. It takes over the data of a part that it does not serve. Default:
+    /// nothing.
     pub without: Vec<Part>,
     /// How topics and their groups work.
     pub messages: crate::mq::Config,
@@ -165,6 +172,9 @@ impl Server {
     ///
     /// # Errors
     /// What the engines report, and `APP0003` when the address cannot be listened on; nothing is served then.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing is served, and what was started ends.
     pub async fn start(engines: Engines, options: ServerOptions, pages: Arc<dyn HttpPages>) -> Result<Self, Error> {
         let Engines { kv, log, embedded } = engines;
         let (stop, stopping) = pair();
@@ -228,6 +238,9 @@ impl Server {
     }
 
     /// Waits until this server may answer nothing more: the store stopped, or another server took the shards.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
     pub async fn lost(&self) {
         self.shards.lost().await;
     }

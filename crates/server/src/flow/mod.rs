@@ -53,6 +53,9 @@ impl FlowRules {
     ///
     /// # Errors
     /// What the store reports, and `Damaged` or `Unsupported` for rules that cannot be read.
+    ///
+    /// # Cancel safety
+    /// Loading changes nothing.
     pub async fn load(kv: &dyn Kv, shards: Shards) -> Result<Self, Error> {
         let mut applications = BTreeMap::new();
         scan(kv, COMPONENT, |_, _, value| {

@@ -60,6 +60,9 @@ impl Jobs {
     ///
     /// # Errors
     /// What the store reports, and `Damaged` (`STO0002`) when a record is not what was written.
+    ///
+    /// # Cancel safety
+    /// Dropped, it was not started; runs whose job was removed may be deleted.
     pub async fn start(
         config: Config,
         shards: Shards,

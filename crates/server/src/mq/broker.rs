@@ -56,6 +56,9 @@ impl Broker {
     /// # Errors
     /// What the stores report; `Damaged` (`STO0002`) when a group has read further than its partition's log reaches: the log was
     /// restored from an older backup than `kv`.
+    ///
+    /// # Cancel safety
+    /// Dropped, what was started ends with the ownership.
     pub async fn open(shards: Shards, kv: Arc<dyn Kv>, log: Arc<dyn Log>, config: Config) -> Result<Self, Error> {
         let stores = Stores { shards, kv, log, config };
         let inner = Inner { stores, topics: Mutex::default(), producers: Producers::default(), consumers: AtomicU64::new(0) };

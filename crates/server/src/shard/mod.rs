@@ -54,6 +54,9 @@ impl Shards {
     ///
     /// # Errors
     /// What the store reports; `Conflict` (`SHD0001`) when another server took the shards at the same moment.
+    ///
+    /// # Cancel safety
+    /// The shards may have been taken; whoever opens them next takes the next epoch.
     pub async fn open(kv: Arc<dyn Kv>) -> Result<Self, Error> {
         let owner = ownership::take(&*kv).await?;
         let lose = Arc::new(watch::Sender::new(false));
@@ -107,6 +110,9 @@ impl Shards {
     }
 
     /// Waits until ownership is lost; the process should then end.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
     pub async fn lost(&self) {
         let mut lost = self.0.lose.subscribe();
         let _its_sender_is_held_here = lost.wait_for(|lost| *lost).await;

@@ -75,6 +75,9 @@ impl Coordinator {
     ///
     /// # Errors
     /// What the store reports; nothing is answered then.
+    ///
+    /// # Cancel safety
+    /// Dropped, it was not started.
     pub async fn start(
         config: Config,
         shards: Shards,

@@ -209,7 +209,11 @@ impl App {
     /// Starts everything, in order; the process is ready and published when this returns.
     ///
     /// # Errors
-    /// `APP0003` when the address cannot be listened on, `APP0004` when a part does not start; nothing is left running then.
+    /// `APP0003` when the address cannot be listened on, `REG0001` or `REG0002` when it cannot be published; nothing is left running
+    /// then.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing is left running.
     pub async fn start(self) -> Result<Running, Error> {
         Running::start(self).await
     }
@@ -218,6 +222,9 @@ impl App {
     ///
     /// # Errors
     /// As [`App::start`].
+    ///
+    /// # Cancel safety
+    /// Dropped, it stops without a drain.
     pub async fn run(self) -> Result<(), Error> {
         let running = self.start().await?;
         announce(running.address());

@@ -66,6 +66,9 @@ impl Running {
     }
 
     /// Waits for SIGTERM or Ctrl-C, then stops in order.
+    ///
+    /// # Cancel safety
+    /// Dropped, it stops without a drain.
     pub async fn until_signal(self) {
         stop_signal().await;
         self.stop().await;

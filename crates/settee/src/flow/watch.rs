@@ -11,6 +11,9 @@ use super::limits::Flow;
 const AGAIN: Duration = Duration::from_millis(500);
 
 /// Keeps `flow` at the rules of `application` until the shutdown. Never fails: without their keeper the last rules stay in force.
+///
+/// # Cancel safety
+/// Dropped, the last rules stay in force.
 pub async fn follow(flow: Flow, control: FlowControlClient, application: String, shutdown: Shutdown) {
     let following = async {
         loop {

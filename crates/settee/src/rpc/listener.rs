@@ -60,6 +60,9 @@ impl Listening {
     ///
     /// # Errors
     /// `Unavailable` (`APP0003`) when the address cannot be listened on; nothing was started.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing is listened on.
     pub async fn start(
         at: SocketAddr,
         services: Arc<Services>,

@@ -120,11 +120,17 @@ impl<T> UpdateSender<T> {
     }
 
     /// Ends the stream with an error, after what was sent before.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is done, the stream ends without the error.
     pub async fn fail(self, error: Error) {
         let _nobody_reads = self.queue.send(Err(error)).await;
     }
 
     /// Waits until nobody reads any more.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
     pub async fn closed(&self) {
         self.queue.closed().await;
     }

@@ -38,6 +38,9 @@ impl<P: Tcc, S: LocalStore<Tx = P::Tx>> ParticipantServer<P, S> {
     }
 
     /// Asks once about every overdue try, and carries out what was decided. Returns how many tries ended.
+    ///
+    /// # Cancel safety
+    /// What ended before stays so, and asking again is safe.
     pub async fn sweep_once<C: TransactionControl>(&self, control: &C) -> usize {
         sweep::pass::<P, S, C>(&self.store, &self.handler, control).await
     }
