@@ -17,7 +17,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::cargo;
-use crate::test::peers::{Peer, is_there_or_installed};
+use crate::test::peers::{Peer, Source, is_there_or_installed};
 use outcome::{Outcome, Statistics};
 
 /// Give the decoders bytes that nobody would think of.
@@ -45,13 +45,13 @@ const TOOLS: [Peer; 2] = [
     Peer {
         name: "cargo-fuzz",
         check: &["cargo", "fuzz", "--version"],
-        install: &[&["cargo", "install", "cargo-fuzz", "--version", "^0.13", "--locked"]],
+        source: Source::Cargo(&["cargo-fuzz", "--version", "^0.13", "--locked"]),
         needed_by: &[],
     },
     Peer {
         name: "a C++ compiler, of which libFuzzer is made,",
         check: &["c++", "--version"],
-        install: &[&["apt-get", "install", "--yes", "--no-install-recommends", "g++"]],
+        source: Source::Debian("g++"),
         needed_by: &[],
     },
 ];

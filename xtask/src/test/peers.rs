@@ -11,21 +11,25 @@ pub(crate) struct Peer {
     pub(crate) name: &'static str,
     /// Succeeds when the peer is there.
     pub(crate) check: &'static [&'static str],
-    /// How to get it. Tried in order until `check` succeeds: the second line usually refreshes a package list.
-    pub(crate) install: &'static [&'static [&'static str]],
+    /// How to get it.
+    pub(crate) source: Source,
     /// Full names of the tests that cannot run without it. A peer that nobody needs is not looked for.
     pub(crate) needed_by: &'static [&'static str],
+}
+
+/// The client that brings a peer, and what it is asked for.
+pub(crate) enum Source {
+    /// A package of Debian.
+    Debian(&'static str),
+    /// A program that cargo builds: what stands behind `cargo install`.
+    Cargo(&'static [&'static str]),
 }
 
 const PEERS: &[Peer] = &[
     Peer {
         name: "strace",
         check: &["strace", "--version"],
-        install: &[
-            &["apt-get", "install", "--yes", "--no-install-recommends", "strace"],
-            &["apt-get", "update"],
-            &["apt-get", "install", "--yes", "--no-install-recommends", "strace"],
-        ],
+        source: Source::Debian("strace"),
         needed_by: &[
             "faults::answer_goes_before_its_sync::a_key_is_synced_before_it_is_acknowledged",
             "faults::answer_goes_before_its_sync::a_message_is_synced_before_it_is_acknowledged",
@@ -35,21 +39,13 @@ const PEERS: &[Peer] = &[
     Peer {
         name: "curl",
         check: &["curl", "--version"],
-        install: &[
-            &["apt-get", "install", "--yes", "--no-install-recommends", "curl"],
-            &["apt-get", "update"],
-            &["apt-get", "install", "--yes", "--no-install-recommends", "curl"],
-        ],
+        source: Source::Debian("curl"),
         needed_by: &["golden::book::run_it", "golden::book::write_a_service"],
     },
     Peer {
         name: "sqlite3",
         check: &["sqlite3", "--version"],
-        install: &[
-            &["apt-get", "install", "--yes", "--no-install-recommends", "sqlite3"],
-            &["apt-get", "update"],
-            &["apt-get", "install", "--yes", "--no-install-recommends", "sqlite3"],
-        ],
+        source: Source::Debian("sqlite3"),
         needed_by: &[
             "golden::book::move_money",
             "golden::book::run_it",
@@ -86,7 +82,7 @@ pub(crate) fn is_there_or_installed(peer: &Peer) -> bool {
     if succeeds(peer.check, Stdio::null) {
         return true;
     }
-    peer.install.iter().any(|line| {
+    peer.source.lines().iter().any(|line| {
         let line = as_root(line);
         eprintln!("peers: {} is missing: {}", peer.name, line.join(" "));
         succeeds(&line, Stdio::inherit) && succeeds(peer.check, Stdio::null)
@@ -96,7 +92,20 @@ pub(crate) fn is_there_or_installed(peer: &Peer) -> bool {
 impl Peer {
     /// The first command to get it with.
     pub(crate) fn install_line(&self) -> String {
-        self.install.first().map(|line| line.join(" ")).unwrap_or_default()
+        self.source.lines().first().map(|line| line.join(" ")).unwrap_or_default()
+    }
+}
+
+impl Source {
+    /// Commands that are run in order until the peer is there. A machine may never have read the list of packages.
+    fn lines(&self) -> Vec<Vec<&'static str>> {
+        match self {
+            Self::Debian(package) => {
+                let install = vec!["apt-get", "install", "--yes", "--no-install-recommends", package];
+                vec![install.clone(), vec!["apt-get", "update"], install]
+            }
+            Self::Cargo(arguments) => vec![[&["cargo", "install"], *arguments].concat()],
+        }
     }
 }
 
@@ -123,14 +132,22 @@ fn succeeds(line: &[&str], output: fn() -> Stdio) -> bool {
 mod tests {
     use super::*;
 
-    const NEEDED: Peer = Peer { name: "peer", check: &["false"], install: &[&["apt-get", "peer"]], needed_by: &["a::b", "c::d"] };
-    const UNUSED: Peer = Peer { name: "unused", check: &["false"], install: &[], needed_by: &[] };
+    const NEEDED: Peer = Peer { name: "peer", check: &["false"], source: Source::Debian("peer"), needed_by: &["a::b", "c::d"] };
+    const UNUSED: Peer = Peer { name: "unused", check: &["false"], source: Source::Cargo(&["unused"]), needed_by: &[] };
 
     #[test]
     fn the_tests_of_a_missing_peer_are_named_with_the_remedy() {
         let missing = missing_of(&[NEEDED], "", |_| false);
         assert_eq!(missing.len(), 2);
-        assert_eq!(missing["a::b"], "peer is missing; to get it: apt-get peer");
+        let install = "apt-get install --yes --no-install-recommends peer";
+        assert_eq!(missing["a::b"], format!("peer is missing; to get it: {install}"));
+    }
+
+    #[test]
+    fn a_machine_without_a_list_of_packages_gets_one_before_it_is_given_up() {
+        let lines: Vec<_> = NEEDED.source.lines().iter().map(|line| line.join(" ")).collect();
+        assert_eq!(lines, [NEEDED.install_line(), "apt-get update".to_owned(), NEEDED.install_line()]);
+        assert_eq!(UNUSED.install_line(), "cargo install unused");
     }
 
     #[test]
