@@ -19,6 +19,7 @@ pub mod memory;
 mod output;
 mod ready;
 mod server;
+mod signals;
 mod traces;
 mod transactions;
 mod usage;

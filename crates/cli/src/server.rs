@@ -12,11 +12,11 @@ use settee::app::announce;
 use settee::error::codes;
 use settee::{Error, ErrorKind};
 use settee_server::{Engines, Server, ServerOptions};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::control::{address, default_server};
 use crate::logs;
 use crate::output::{self, CommandError};
+use crate::signals::Signals;
 use crate::without::Without;
 
 /// How long calls under way may take to end at a stop: above any call's default timeout, below a supervisor's patience.
@@ -114,24 +114,4 @@ fn lost(args: &Args) -> Error {
 
 fn cut_short() -> Error {
     Error::new(ErrorKind::Closed, codes::DRAINING, "stop: a second signal ended the drain, calls were under way").unknown()
-}
-
-/// The signals that end a process.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, Error> {
-        let on = |kind| signal(kind).map_err(Error::internal);
-        Ok(Self { interrupt: on(SignalKind::interrupt())?, terminate: on(SignalKind::terminate())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }

@@ -48,17 +48,24 @@ use self::settle::Before;
 use self::supervisor::{Processes, Supervisor};
 use crate::failure::Failure;
 use crate::logs;
+use crate::signals::Signals;
 
 /// Runs the demo: exit code 0 when every transfer has its outcome and every invariant holds, else 1.
 pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     let plan = args.plan()?;
+    let mut signals = Signals::listen()?;
     must_be_free(plan.listen).await?;
     logs::start(if plan.verbose { "info" } else { "off" });
     let folder = Folder::open(plan.data.as_deref()).await?;
     let program = std::env::current_exe().map_err(|error| Failure::failed(format!("find this program: {error}")))?;
     let processes = Processes { program, folder: &folder, listen: plan.listen, verbose: plan.verbose, without: &plan.without };
-    let supervisor = or_interrupted(Supervisor::start(&processes)).await?;
-    let ended = or_interrupted(attended(&plan, &supervisor)).await;
+    let supervisor = or_interrupted(&mut signals, Supervisor::start(&processes)).await?;
+    let ended = or_interrupted(&mut signals, attended(&plan, &supervisor)).await;
+    if plan.console && ended.is_ok() {
+        show_console(supervisor.server());
+        // The file is done: whoever ends the demo now interrupts nothing.
+        signals.next().await;
+    }
     supervisor.stop().await;
     ended
 }
@@ -82,10 +89,6 @@ async fn attended(plan: &Plan, supervisor: &Supervisor) -> Result<ExitCode, Fail
     // Shown in any case: what was settled is known, even where it could not be written down.
     let exit = show(plan, &report)?;
     reported?;
-    if plan.console {
-        show_console(supervisor.server());
-        interrupted().await;
-    }
     Ok(exit)
 }
 
@@ -149,21 +152,9 @@ fn show_console(server: SocketAddr) {
     eprintln!("console: http://{server}/  (Ctrl-C ends the demo)");
 }
 
-async fn or_interrupted<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+async fn or_interrupted<T>(signals: &mut Signals, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::select! {
         done = work => done,
-        () = interrupted() => Err(Failure::failed("interrupted before the file was done").with_next("settee demo --data FOLDER")),
-    }
-}
-
-/// Ctrl-C or SIGTERM.
-async fn interrupted() {
-    let interrupt = tokio::signal::ctrl_c();
-    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
-            _ = interrupt => {}
-            _ = terminate.recv() => {}
-        },
-        Err(_) => drop(interrupt.await),
+        () = signals.next() => Err(Failure::failed("interrupted before the file was done").with_next("settee demo --data FOLDER")),
     }
 }
