@@ -1,5 +1,6 @@
 //! How a command reaches the server: `--server` or `SETTEE_SERVER`, and what to say when nobody answers there.
 
+use std::env;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,11 +16,14 @@ use crate::output::CommandError;
 /// The caller's name in the traces and flow rules of those who are asked.
 const NAME: &str = "settee-cli";
 
+/// The variable that names a server for every command.
+const VARIABLE: &str = "SETTEE_SERVER";
+
 /// Which server to ask, and how to print what it says.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct ServerArgs {
     /// The settee server to ask.
-    #[arg(long, value_name = "ADDR", env = "SETTEE_SERVER", hide_env_values = true, default_value_t = default_server(), value_parser = address)]
+    #[arg(long, value_name = "ADDR", env = VARIABLE, hide_env_values = true, default_value_t = default_server(), value_parser = address)]
     pub(crate) server: SocketAddr,
     /// Print JSON: results on stdout, errors on stderr.
     #[arg(long)]
@@ -65,6 +69,11 @@ impl Control {
         self.channels.client()
     }
 
+    /// `command`, so that it asks this server when it is typed.
+    pub(crate) fn typed(&self, command: &str) -> String {
+        format!("{command}{}", server_flag(self.address))
+    }
+
     /// What a call to it failed with; when it was not reached, with the command that starts one.
     pub(crate) fn failed(&self, error: impl Into<Error>) -> CommandError {
         let error = error.into();
@@ -77,7 +86,7 @@ impl Control {
         let start =
             if address == default_server() { "settee server".to_owned() } else { format!("settee server --listen {address}") };
         failure
-            .note(format!("looked for a settee server at {address}; another is named by --server ADDR or SETTEE_SERVER"))
+            .note(format!("looked for a settee server at {address}; another is named by --server ADDR or {VARIABLE}"))
             .note(format!("start one with: {start}"))
     }
 }
@@ -85,6 +94,12 @@ impl Control {
 /// Runs `call` as this program, within `timeout`.
 pub(crate) async fn within<F: Future>(timeout: Duration, call: F) -> F::Output {
     Context::root(NAME).with_timeout(timeout).scope(call).await
+}
+
+/// The flag that a command needs to ask `server`; empty where it asks that one anyway.
+pub(crate) fn server_flag(server: SocketAddr) -> String {
+    let named = env::var(VARIABLE).ok().and_then(|named| address(&named).ok());
+    if server == named.unwrap_or_else(default_server) { String::new() } else { format!(" --server {server}") }
 }
 
 /// Where a server listens unless told otherwise.

@@ -181,25 +181,46 @@ async fn a_refusal_is_shown_as_one() {
 async fn whoever_mistypes_a_name_reads_the_ones_there_are() {
     let (_server, control) = server().await;
     let _held = published(&control).await;
+    let here = format!(" --server {}", control.address());
     let service = complained(&control, &["call", "test.Til.take", "{}"]).await;
     let expected = format!(
         "error: call test.Til.take: the server at {} knows no instance of test.Til\n  code: RPC0003, see docs/operations/errors/RPC0003.md\n  \
          did it happen: no, and it will not later\n  services that are: test.Till\n  the server's own are called settee.*\n  \
-         try: settee call test.Till.take",
+         try: settee call test.Till.take{here}",
         control.address()
     );
     assert_eq!(service, expected);
     let method = complained(&control, &["call", "test.Till.tak", "{}"]).await;
     assert!(method.starts_with("error: find method \"tak\" of test.Till: it has take, count\n  code: RPC0007, see docs/operations/errors/RPC0007.md\n  did it happen: no"), "{method}");
-    assert!(method.ends_with("try: settee call test.Till.take"), "{method}");
+    assert!(method.ends_with(&format!("try: settee call test.Till.take{here}")), "{method}");
     let own = complained(&control, &["call", "settee.Transaction.stats"]).await;
-    assert!(own.contains("RPC0006") && own.ends_with("try: settee call settee.Transactions.stats"), "{own}");
+    assert!(own.contains("RPC0006") && own.ends_with(&format!("try: settee call settee.Transactions.stats{here}")), "{own}");
     let argument = complained(&control, &["call", "test.Till.take", "{\"amuont\": 1}"]).await;
     assert!(
         argument.starts_with("error: read the arguments of test.Till.take: decode messagepack body: missing field `amount`"),
         "{argument}"
     );
-    assert!(argument.ends_with(r#"try: settee call test.Till.take '{"amount":1}'"#), "{argument}");
+    assert!(argument.ends_with(&format!(r#"try: settee call test.Till.take '{{"amount":1}}'{here}"#)), "{argument}");
+}
+
+#[tokio::test]
+async fn what_to_type_next_is_for_the_server_and_the_instance_that_were_asked() {
+    let (_server, control) = server().await;
+    let (listening, _guard) = published(&control).await;
+    let (here, instance) = (format!(" --server {}", control.address()), listening.address().to_string());
+    let flags = ["--route", "A 1", "--instance", &instance, "--timeout", "5s"];
+    let call = complained(&control, &[&["call", "test.Till.tak"], &flags[..]].concat()).await;
+    let same = format!("try: settee call test.Till.take --route 'A 1' --instance {instance} --timeout 5000ms{here}");
+    assert!(call.ends_with(&same), "{call}");
+    let nobody = complained(&control, &["call", "some.Thing.else"]).await;
+    assert!(nobody.ends_with(&format!("try: settee ls services{here}")), "{nobody}");
+    let job = complained(&control, &["call", "settee.Jobs.pause", "{\"name\":\"reconcil\"}"]).await;
+    assert!(job.ends_with(&format!("try: settee ls jobs{here}")), "{job}");
+    let xid = "0700000100000000002a000000000009";
+    let transaction = complained(&control, &["transactions", "show", xid]).await;
+    assert!(transaction.ends_with(&format!("try: settee transactions ls{here}")), "{transaction}");
+    let trace = said(&control, &["traces", "show", xid]).await;
+    assert!(trace.ends_with(&format!("the latest are shown by `settee traces ls{here}`")), "{trace}");
 }
 
 #[tokio::test]
@@ -207,7 +228,8 @@ async fn a_stream_without_follow_says_what_to_add() {
     let (_server, control) = server().await;
     let _held = published(&control).await;
     let complaint = complained(&control, &["call", "test.Till.count", "{\"up_to\": 3}"]).await;
-    assert!(complaint.ends_with(r#"try: settee call test.Till.count '{"up_to":3}' --follow"#), "{complaint}");
+    let expected = format!(r#"try: settee call test.Till.count '{{"up_to":3}}' --follow --server {}"#, control.address());
+    assert!(complaint.ends_with(&expected), "{complaint}");
 }
 
 #[tokio::test]

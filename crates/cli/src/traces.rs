@@ -81,7 +81,8 @@ async fn show(args: &ShowArgs) -> Result<String, CommandError> {
         return output::pretty(&spans);
     }
     if spans.is_empty() {
-        return Ok(format!("no span of trace {} is kept; the latest are shown by `settee traces ls`", args.trace));
+        let latest = control.typed("settee traces ls");
+        return Ok(format!("no span of trace {} is kept; the latest are shown by `{latest}`", args.trace));
     }
     Ok(waterfall::of(args.trace, &spans))
 }

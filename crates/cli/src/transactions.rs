@@ -116,7 +116,7 @@ async fn show(args: &ShowArgs) -> Result<String, CommandError> {
 fn not_shown(control: &Control, error: Error) -> CommandError {
     let is_unknown = *error.code() == codes::NO_TRANSACTION;
     let failed = control.failed(error);
-    if is_unknown { failed.next("settee transactions ls") } else { failed }
+    if is_unknown { failed.next(control.typed("settee transactions ls")) } else { failed }
 }
 
 /// Pages until there are as many lines as were asked for.

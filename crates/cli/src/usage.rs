@@ -56,7 +56,8 @@ fn meant(error: &Error, arguments: &[OsString]) -> Option<String> {
     Some(["settee"].into_iter().chain(words).collect::<Vec<_>>().join(" "))
 }
 
-fn is_plain(word: &str) -> bool {
+/// Whether a shell reads the word as it is written.
+pub(crate) fn is_plain(word: &str) -> bool {
     !word.is_empty() && word.chars().all(|letter| letter.is_alphanumeric() || "-_./:=,@+".contains(letter))
 }
 

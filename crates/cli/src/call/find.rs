@@ -71,13 +71,13 @@ async fn nobody(control: &Control, client: &RegistryControlClient, args: &Args) 
     let served: Vec<_> = served.collect();
     if served.is_empty() {
         let error = error.note("no service is published there; is its application running, with this server in its settings?");
-        return error.next("settee ls services");
+        return error.next(control.typed("settee ls services"));
     }
     let error = error.note(format!("services that are: {}", served.join(", "))).note("the server's own are called settee.*");
     match nearest(&target.service, served.iter().map(String::as_str)) {
         Some(service) => {
             error.note(hint::typed(args, &Target { service: service.to_owned(), ..target.clone() }, &args.arguments))
         }
-        None => error.next("settee ls services"),
+        None => error.next(control.typed("settee ls services")),
     }
 }

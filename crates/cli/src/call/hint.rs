@@ -9,7 +9,9 @@ use settee::error::{Code, codes};
 use settee::{Certainty, Error};
 
 use super::Args;
-use super::input::{Arguments, Target};
+use super::input::{self, Arguments, Target};
+use crate::control::server_flag;
+use crate::usage::is_plain;
 
 /// What serde says before the name of a field.
 const MISSING: &str = "missing field `";
@@ -36,7 +38,7 @@ pub(super) fn of(args: &Args, error: &Error) -> Vec<String> {
     } else if *code == codes::DEADLINE && error.certainty() == Certainty::NotDone {
         Some(format!("the call was never sent; --timeout was {} ms", args.timeout.as_millis()))
     } else {
-        listed(code).map(|what| format!("try: settee ls {what}"))
+        listed(code).map(|what| format!("try: settee ls {what}{}", server_flag(args.server.server)))
     };
     advice.into_iter().collect()
 }
@@ -52,19 +54,22 @@ fn listed(code: &Code) -> Option<&'static str> {
     lists.into_iter().find(|(wrong, _)| wrong == code).map(|(_, list)| list)
 }
 
-/// The same command line, for another method or with other arguments.
+/// The same command line, for another method or with other arguments. `--json` is left out: who reads JSON reads no advice.
 pub(super) fn typed(args: &Args, target: &Target, arguments: &Arguments) -> String {
-    let mut line = format!("try: settee call {target}");
-    if !arguments.is_empty() {
-        line.push_str(&format!(" '{}'", arguments.to_string().replace('\'', "'\\''")));
-    }
-    if let Some(route) = &args.route {
-        line.push_str(&format!(" --route {route}"));
-    }
-    if args.follow {
-        line.push_str(" --follow");
-    }
-    line
+    let words = [
+        (!arguments.is_empty()).then(|| word(&arguments.to_string())),
+        args.route.as_deref().map(|route| format!("--route {}", word(route))),
+        args.instance.map(|instance| format!("--instance {instance}")),
+        (Ok(args.timeout) != input::duration(input::TIMEOUT)).then(|| format!("--timeout {}ms", args.timeout.as_millis())),
+        args.follow.then(|| "--follow".to_owned()),
+    ];
+    let words: String = words.into_iter().flatten().map(|word| format!(" {word}")).collect();
+    format!("try: settee call {target}{words}{}", server_flag(args.server.server))
+}
+
+/// A word as a shell reads it back.
+fn word(text: &str) -> String {
+    if is_plain(text) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 fn words(message: &str) -> impl Iterator<Item = &str> {

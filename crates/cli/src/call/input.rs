@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 
 use crate::control::is_control;
 
+/// The `--timeout` of whoever does not name one.
+pub(super) const TIMEOUT: &str = "3s";
+
 /// The longest `--timeout`: a person waits, so more is a slip of the hand.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
