@@ -41,7 +41,9 @@ pub(crate) async fn nobody_left(file: &Path) -> Result<(), Failure> {
     let give_up = Instant::now() + ORPHANS;
     while !is_nobody_left(file)? {
         if Instant::now() >= give_up {
-            return Err(Failure::failed(format!("processes of an earlier run still hold {} after {ORPHANS:?}", file.display())));
+            let file = file.display();
+            let failure = Failure::failed(format!("processes of an earlier run still hold {file} after {ORPHANS:?}"));
+            return Err(failure.with_next(format!("fuser -v {file}")));
         }
         tokio::time::sleep(LOOK).await;
     }
@@ -67,4 +69,20 @@ fn end_with_stdin() {
     let mut byte = [0];
     while !matches!(io::stdin().read(&mut byte), Ok(0) | Err(_)) {}
     std::process::exit(0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_in_vain_is_told_how_to_find_the_processes_that_are_left() {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("processes.lock");
+        let held = open(&file).unwrap();
+        held.lock_shared().unwrap();
+        let failure = nobody_left(&file).await.unwrap_err().to_string();
+        let file = file.display();
+        assert_eq!(failure, format!("processes of an earlier run still hold {file} after 10s; try `fuser -v {file}`"));
+    }
 }
