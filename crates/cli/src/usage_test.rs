@@ -24,8 +24,8 @@ fn a_wrong_flag_is_one_line_that_says_what_to_try() {
         (&["demo", "--concurrency", "0"], "invalid value '0' for '--concurrency <N>': 0 is not in 1..=1024"),
         (&["demo", "--generate", "0"], "invalid value '0' for '--generate <N>': 0 is not in 1..=5000000"),
         (
-            &["demo", "--generate", "9", "--shape", "round"],
-            "invalid value 'round' for '--shape <SHAPE>': `round` is neither `random` nor `payroll`",
+            &["demo", "--generate", "9", "--shape", "xx"],
+            "invalid value 'xx' for '--shape <SHAPE>' [possible values: random, payroll]",
         ),
         (&["demo", "--shape", "random"], "the following required arguments were not provided: --generate <N>"),
         (
@@ -47,6 +47,7 @@ fn a_slip_of_the_hand_is_put_right_unless_a_shell_would_read_it_otherwise() {
     let table: &[(&[&str], &str)] = &[
         (&["dmeo"], "settee demo"),
         (&["demo", "--shap", "payroll"], "settee demo --shape payroll"),
+        (&["demo", "--generate", "9", "--shape", "payrol"], "settee demo --generate 9 --shape payroll"),
         (&["transactions", "ls", "--sate", "COMMITTED"], "settee transactions ls --state COMMITTED"),
         (&["call", "pay.Account.find", "{\"account\":\"A 1\"}", "--rout", "A"], "settee call --help"),
         (&["frobnicate"], "settee --help"),

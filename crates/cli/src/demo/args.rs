@@ -32,7 +32,7 @@ pub(crate) struct Args {
     /// Make up this many transfers and their accounts
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=5_000_000))]
     generate: Option<u32>,
-    /// What made-up transfers look like: random or payroll [default: random]
+    /// What made-up transfers look like [default: random]
     #[arg(long, requires = "generate")]
     shape: Option<Shape>,
     /// Kill the server, an account service, payment and notify once each while transfers are open

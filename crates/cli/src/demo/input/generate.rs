@@ -3,8 +3,7 @@
 //! Opening balances are generous, so nearly every transfer can be settled in any order; what is *refused* is shown by
 //! the samples, what is *fast* by these. Names are invented and account numbers have valid check digits.
 
-use std::str::FromStr;
-
+use clap::ValueEnum;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -13,24 +12,12 @@ use super::money::{Currency, Decimal};
 use super::{Batch, Instruction, References};
 
 /// Who pays whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Shape {
     /// Anybody anybody else, about ten transfers an account, in four currencies.
     Random,
     /// One employer its employees, in euros: every transfer meets at one account.
     Payroll,
-}
-
-impl FromStr for Shape {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "random" => Ok(Self::Random),
-            "payroll" => Ok(Self::Payroll),
-            other => Err(format!("`{other}` is neither `random` nor `payroll`")),
-        }
-    }
 }
 
 /// Makes `count` transfers of a shape and the accounts they need, all open.
