@@ -30,7 +30,9 @@ pub(crate) use self::money::NotMinor;
 pub(crate) use self::money::pointed;
 pub use self::money::{Currency, Decimal};
 pub use self::original::{Format, Original, PaymentInformation, References, StatedTotals};
+pub(crate) use self::original::{NAMESPACE, NOT_PROVIDED};
 pub use self::problem::{MAX_LISTED, Problem, Problems};
+pub(crate) use self::write::csv_writer;
 pub use self::write::{write_accounts, write_transfers};
 
 use self::source::Source;

@@ -1,5 +1,11 @@
 //! What a file says of itself, kept because an answer repeats the references of what it answers.
 
+/// What the namespaces of ISO 20022 messages begin with.
+pub(crate) const NAMESPACE: &str = "urn:iso:std:iso:20022:tech:xsd:";
+
+/// What ISO 20022 writes for a reference that is mandatory and was not given; by its own convention it identifies nothing.
+pub(crate) const NOT_PROVIDED: &str = "NOTPROVIDED";
+
 /// The message that a file is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Original {

@@ -14,17 +14,12 @@ use std::path::Path;
 
 use super::control::{Leaf, Stated, Totals};
 use super::money::{Currency, Decimal};
+use super::original::{NAMESPACE, NOT_PROVIDED};
 use super::problem::{Findings, Problem, Problems, quoted};
 use super::source::{MAX_TEXT_CHARS, Source, check_id, check_text};
 use super::transfers::{parse_amount, parse_currency};
 use super::xml::{Document, Element};
 use super::{Batch, Format, Instruction, Original, PaymentInformation, References};
-
-/// What the namespaces of ISO 20022 messages begin with.
-const NAMESPACE: &str = "urn:iso:std:iso:20022:tech:xsd:";
-
-/// An `EndToEndId` that by the standard's own convention identifies nothing.
-const NOT_PROVIDED: &str = "NOTPROVIDED";
 
 pub(super) fn parse(source: &Source<'_>) -> Result<Batch, Problems> {
     let mut message = Message::new(source.text);

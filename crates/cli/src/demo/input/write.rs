@@ -11,7 +11,7 @@ use super::{Batch, transfers};
 /// # Errors
 /// Those of `out`, which may then hold part of the file.
 pub fn write_transfers(out: impl Write, batch: &Batch) -> io::Result<()> {
-    let mut writer = writer(out);
+    let mut writer = csv_writer(out);
     writer.write_record(transfers::HEADER)?;
     for transfer in &batch.instructions {
         let amount = transfer.amount.to_string();
@@ -26,7 +26,7 @@ pub fn write_transfers(out: impl Write, batch: &Batch) -> io::Result<()> {
 /// # Errors
 /// Those of `out`, which may then hold part of the file.
 pub fn write_accounts(out: impl Write, rows: &[AccountRow]) -> io::Result<()> {
-    let mut writer = writer(out);
+    let mut writer = csv_writer(out);
     writer.write_record(accounts::HEADER)?;
     for row in rows {
         let balance = Decimal::from_minor(row.opening_minor, row.currency.exponent()).to_string();
@@ -35,6 +35,7 @@ pub fn write_accounts(out: impl Write, rows: &[AccountRow]) -> io::Result<()> {
     writer.flush()
 }
 
-fn writer<W: Write>(out: W) -> csv::Writer<W> {
+/// A writer of CSV as RFC 4180 has it, whose lines end with CR LF.
+pub(crate) fn csv_writer<W: Write>(out: W) -> csv::Writer<W> {
     csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out)
 }

@@ -17,13 +17,12 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 
 use super::super::driver::Answer;
-use super::super::input::{Batch, Decimal, Format, Instruction, Original, PaymentInformation, Problems, StatedTotals};
+use super::super::input::{
+    Batch, Decimal, Format, Instruction, NAMESPACE, NOT_PROVIDED, Original, PaymentInformation, Problems, StatedTotals,
+};
 use super::super::tables;
 use super::status::{Counts, Status};
 use super::{Content, Header};
-
-/// What ISO 20022 writes for a reference that is mandatory and was not given.
-const NOT_PROVIDED: &str = "NOTPROVIDED";
 
 /// "File format incomplete or invalid": the reason of a file that was refused whole.
 pub(super) const UNUSABLE_FILE: &str = "FF01";
@@ -39,7 +38,7 @@ const MAX_COUNT_DIGITS: usize = 15;
 pub(super) fn write(out: impl Write, header: &Header, content: &Content<'_>) -> io::Result<()> {
     let mut report = Report { xml: Writer::new_with_indent(out, b' ', 2) };
     report.xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
-    let namespace = format!("urn:iso:std:iso:20022:tech:xsd:{}", name(content.original().format));
+    let namespace = format!("{NAMESPACE}{}", name(content.original().format));
     let document = BytesStart::new("Document").with_attributes([("xmlns", namespace.as_str())]);
     report.within(document, |report| report.element("CstmrPmtStsRpt", |report| report.content(header, content)))?;
     report.xml.get_mut().write_all(b"\n")

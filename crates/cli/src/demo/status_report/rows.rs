@@ -5,7 +5,7 @@
 use std::io::{self, Write};
 
 use super::super::driver::Answer;
-use super::super::input::{Batch, Instruction, Problems};
+use super::super::input::{Batch, Instruction, Problems, csv_writer};
 use super::super::tables;
 use super::Content;
 use super::pain002::UNUSABLE_FILE;
@@ -16,7 +16,7 @@ const HEADER: [&str; 9] = ["id", "status", "reason", "explanation", "debtor", "c
 
 /// Writes a whole report.
 pub(super) fn write(out: impl Write, content: &Content<'_>) -> io::Result<()> {
-    let mut rows = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
+    let mut rows = csv_writer(out);
     rows.write_record(HEADER)?;
     match content {
         Content::Settled { batch, answers } => settled(&mut rows, batch, answers)?,
