@@ -5,6 +5,7 @@ use std::fmt::Write;
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::report::Report;
+use crate::output::{NOTHING, cell};
 
 /// What is said of a transfer that has no answer.
 pub(crate) const NO_OUTCOME: &str = "no outcome in time";
@@ -16,8 +17,8 @@ pub(crate) fn render(report: &Report) -> String {
         let _strings_take_everything = writeln!(text, "{table}\n");
     }
     let time = format!("{} transfers/s over {} s", report.throughput_per_s, report.seconds);
-    let latency = format!("p50 {} ms, p99 {} ms", or_dash(report.latency_ms.p50), or_dash(report.latency_ms.p99));
-    let memory = report.peak_rss_bytes.map_or_else(|| "–".to_owned(), |bytes| format!("{} MiB", bytes >> 20));
+    let latency = format!("p50 {} ms, p99 {} ms", cell(report.latency_ms.p50), cell(report.latency_ms.p99));
+    let memory = cell(report.peak_rss_bytes.map(|bytes| format!("{} MiB", bytes >> 20)));
     text + &format!("{time}; {latency}; largest process {memory}")
 }
 
@@ -39,7 +40,7 @@ fn transfers(report: &Report) -> Option<Table> {
 fn money(report: &Report) -> Option<Table> {
     let mut table = table(["money", "before", "after", ""]);
     for (currency, before) in &report.money.before {
-        let after = report.money.after.get(currency).map_or("–", String::as_str);
+        let after = report.money.after.get(currency).map_or(NOTHING, String::as_str);
         table.add_row([currency.as_str(), before, after, if before == after { "conserved" } else { "DIFFERS" }]);
     }
     if !report.money.conserved {
@@ -55,11 +56,11 @@ fn behind(report: &Report) -> Option<Table> {
     let mut row = |name: &str, value: String| {
         table.add_row([name.to_owned(), value]);
     };
-    let (committed, aborted) = (or_dash(transactions.committed), or_dash(transactions.aborted));
-    let (parked, open) = (or_dash(transactions.parked), or_dash(transactions.open));
+    let (committed, aborted) = (cell(transactions.committed), cell(transactions.aborted));
+    let (parked, open) = (cell(transactions.parked), cell(transactions.open));
     row("transactions", format!("{committed} committed, {aborted} aborted, {parked} parked, {open} open"));
-    let (sent, applied, dead) = (or_dash(messages.sent), or_dash(messages.applied), or_dash(messages.dead));
-    let again = or_dash(messages.duplicates_suppressed);
+    let (sent, applied, dead) = (cell(messages.sent), cell(messages.applied), cell(messages.dead));
+    let again = cell(messages.duplicates_suppressed);
     row("messages", format!("{sent} sent, {applied} applied, {again} came again, {dead} dead"));
     row("reconcile job", format!("{} run, {}", job.runs, if job.reconciled { "reconciled" } else { "NOT RECONCILED" }));
     row("flow rules", format!("{} calls refused for a while", flow.limited));
@@ -107,8 +108,4 @@ fn right_aligned(mut table: Table, columns: &[usize]) -> Table {
         }
     }
     table
-}
-
-fn or_dash(value: Option<impl ToString>) -> String {
-    value.map_or_else(|| "–".to_owned(), |value| value.to_string())
 }
