@@ -107,7 +107,8 @@ pub(crate) async fn settle(clients: &Clients, accepted: &[String], before: Befor
     }
 }
 
-/// How many of the transfers were notified: all of them, or as many as were when nothing had come for as long as the clients have patience.
+/// How many of the transfers were notified: all of them, or as many as were when nothing had come for as long as the clients have
+/// patience.
 async fn all_notified(clients: &Clients, accepted: &[String]) -> Option<u64> {
     let mut notified = 0;
     let mut give_up = Instant::now() + clients.patience;
