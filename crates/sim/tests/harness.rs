@@ -34,7 +34,8 @@ fn an_acknowledgement_before_the_write_is_found_and_says_how_to_replay_it() {
     let (code, printed) = simulate(&["--seeds", "40", "--workload", "toy-acknowledges-early"]);
     assert_eq!(code, Some(1));
     assert!(printed.contains(": I3 server"), "{printed}");
-    assert!(printed.contains("drew: ") && printed.contains("replay: simulate --workload toy-acknowledges-early --seed "));
+    let replay = "replay: cargo run --release -p settee-sim --bin simulate -- --workload toy-acknowledges-early --seed ";
+    assert!(printed.contains("drew: ") && printed.contains(replay), "{printed}");
 }
 
 #[test]

@@ -59,7 +59,7 @@ struct Arguments {
     #[arg(long, value_name = "FAULT", value_parser = fault)]
     without: Vec<Fault>,
     /// Real seconds after which a seed counts as stuck.
-    #[arg(long, default_value_t = 30)]
+    #[arg(long, default_value_t = PATIENCE_S)]
     patience_s: u64,
     /// How many seeds run at a time [default: one a core].
     #[arg(long)]
@@ -68,6 +68,12 @@ struct Arguments {
     #[arg(long, hide = true, requires = "seed")]
     report: bool,
 }
+
+/// How this program is started in a checkout: `cargo xtask simulate` does not have all of its flags.
+const SIMULATE: &str = "cargo run --release -p settee-sim --bin simulate --";
+
+/// Real seconds of a seed where nobody says how many: hundreds of times what one takes.
+const PATIENCE_S: u64 = 30;
 
 /// Seeds that are run where nobody says how many.
 const SEEDS: u64 = 100;
@@ -121,7 +127,7 @@ fn planted(arguments: &Arguments) -> ExitCode {
 fn chosen(count: usize, day: usize) -> Vec<Plant> {
     let plants = rotated(count, day);
     let names: Vec<_> = plants.iter().map(|plant| plant.name()).collect();
-    eprintln!("planted on day {day}: {}; again: simulate --planted --rotate {count} --day {day}", names.join(", "));
+    eprintln!("planted on day {day}: {}; again: cargo xtask simulate --planted --rotate {count} --day {day}", names.join(", "));
     plants
 }
 
@@ -193,8 +199,34 @@ fn print(arguments: &Arguments, summary: &Summary) {
     print!("{summary}");
     for failure in &summary.failures {
         println!("\nseed {}: {} {}\n  drew: {}", failure.seed, failure.invariant, failure.detail, failure.swarm);
-        print!("  replay: simulate --workload {} --seed {} --trace", arguments.workload, failure.seed);
-        arguments.without.iter().for_each(|fault| print!(" --without {}", fault.name()));
-        println!();
+        println!("  replay: {}", replay(arguments, failure.seed));
+    }
+}
+
+/// The command that runs a seed again as it was run.
+fn replay(arguments: &Arguments, seed: u64) -> String {
+    let mut command = format!("{SIMULATE} --workload {} --seed {seed} --trace", arguments.workload);
+    let plant = arguments.plant.map(|plant| format!(" --plant {plant}"));
+    let without = arguments.without.iter().map(|fault| format!(" --without {}", fault.name()));
+    let patience = (arguments.patience_s != PATIENCE_S).then(|| format!(" --patience-s {}", arguments.patience_s));
+    command.extend(plant.into_iter().chain(without).chain(patience));
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replay_can_be_pasted_and_runs_the_seed_as_it_was_run() {
+        let parsed = |written: &[&str]| Arguments::try_parse_from([&["simulate"], written].concat()).unwrap();
+        let run = "cargo run --release -p settee-sim --bin simulate --";
+        let plain = replay(&parsed(&["--seeds", "9"]), 7);
+        assert_eq!(plain, format!("{run} --workload bank --seed 7 --trace"));
+        let bent = ["--seeds", "9", "--plant", "mints-money", "--without", "kill", "--patience-s", "90"];
+        let expected = "--workload bank --seed 7 --trace --plant mints-money --without kill --patience-s 90";
+        assert_eq!(replay(&parsed(&bent), 7), format!("{run} {expected}"));
+        let pasted: Vec<_> = expected.split(' ').collect();
+        assert!(Arguments::try_parse_from([&["simulate"], &pasted[..]].concat()).is_ok());
     }
 }
