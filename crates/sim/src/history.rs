@@ -17,7 +17,8 @@ const MAX_VIOLATIONS: usize = 32;
 /// An invariant that did not hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
-    /// Which one, as in the reliability table (`I1` to `I16`), or `panic`, `stuck`, `crash`, `replay` of the harness itself.
+    /// Which one, as the files of `bank/checks` number them (`I1` to `I16`), or `panic`, `stuck`, `crash`, `replay` of the harness
+    /// itself.
     pub invariant: String,
     /// What was expected and what was seen.
     pub detail: String,

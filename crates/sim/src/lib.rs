@@ -10,8 +10,8 @@
 //! ```
 //!
 //! A seed has two phases: [`SAFETY`] (faults strike) and [`LIVENESS`] (everything healed, the system must converge); then the
-//! workload's invariants are checked. Left out on purpose: the workloads of the product (they plug in as [`Workload`]), and
-//! models of engines (they live beside the engines and ask [`World::strikes`]).
+//! workload's invariants are checked. The product itself is the workload in [`bank`]; [`toy`] tests the harness. Left out on
+//! purpose: engines in memory, which live beside the others and take their faults from here.
 
 #![deny(unsafe_code)]
 

@@ -55,7 +55,7 @@ impl Views {
         self.0.lock().publishers.insert(service, nodes.to_vec());
     }
 
-    /// A process begins to live, or leaves in order.
+    /// A process leaves in order, or is cut off: from now on it may be missing from lists.
     pub(super) fn leaves(&self, world: &World, node: NodeId) {
         self.0.lock().lives.insert(node, (0, world.elapsed()));
     }

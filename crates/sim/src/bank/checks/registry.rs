@@ -10,8 +10,7 @@ use crate::history::Violation;
 const CONVERGED: Duration = Duration::from_secs(5);
 
 /// The watcher was shown every instance of every service within [`CONVERGED`] of the heal, or of the end of a drain that had begun
-/// before it, and nothing else since. That no list
-/// became empty without a reason is checked as it is shown.
+/// before it, and nothing else since. That no list became empty without a reason is checked as it is shown.
 pub(in crate::bank) fn i8_every_client_knows_every_instance(stage: &Stage) -> Vec<Violation> {
     let calm_since = SAFETY.max(stage.views.drained_at());
     let mut found = Vec::new();
