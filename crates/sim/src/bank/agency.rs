@@ -21,7 +21,7 @@ use sqlx::query;
 
 use super::customers::draw;
 use super::sql;
-use super::stage::{Stage, sleep_between};
+use super::stage::{Stage, millis_between, sleep_between};
 use crate::faults::SAFETY;
 
 /// How long an errand may take before it is aborted.
@@ -30,9 +30,9 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// Between two errands, in milliseconds.
 const PAUSE_MILLIS: (usize, usize) = (1_000, 5_000);
 
-/// How long whoever sends an errand waits, in milliseconds: for every second one hardly as long as it takes, so that it is often given
+/// How long whoever sends an errand waits: for every second one hardly as long as it takes, in milliseconds, so that it is often given
 /// up while its commit is under way.
-const PATIENCE_MILLIS: usize = 8_000;
+const PATIENCE: Duration = Duration::from_secs(8);
 const SHORT_MILLIS: (usize, usize) = (30, 200);
 
 /// Before the end of the safety phase, new errands end.
@@ -124,9 +124,8 @@ pub(super) async fn send(stage: Arc<Stage>, agency: AgencyClient, transactions: 
 }
 
 fn patience() -> Duration {
-    let short = SHORT_MILLIS.0 + env::random_below(SHORT_MILLIS.1 - SHORT_MILLIS.0);
-    let millis = if env::random_below(2) == 0 { short } else { PATIENCE_MILLIS };
-    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+    let short = millis_between(SHORT_MILLIS.0, SHORT_MILLIS.1);
+    if env::random_below(2) == 0 { short } else { PATIENCE }
 }
 
 /// Whether it was made, or how certain it is that it was not.

@@ -15,7 +15,7 @@ use settee_payments::api::RECONCILE;
 
 use super::customers::due_in;
 use super::plant::Plant;
-use super::stage::{Stage, call_context, sleep_between};
+use super::stage::{Stage, call_context, millis_between, sleep_between};
 use super::till::{Drawer, TillServer};
 use crate::faults::SAFETY;
 use crate::world::Phase;
@@ -136,8 +136,7 @@ fn longest(stage: &Stage, job: &str) -> usize {
 pub(super) async fn trigger(stage: Arc<Stage>, jobs: JobControlClient) {
     while stage.world.elapsed() < SAFETY {
         sleep_between(500, 4_000).await;
-        let wait = Duration::from_millis(u64::try_from(env::random_below(3_000)).unwrap_or(0));
-        let due = due_in(wait);
+        let due = due_in(millis_between(0, 3_000));
         let job = if env::random_below(4) == 0 { RECONCILE } else { ONCE };
         let trigger = Trigger { job: job.to_owned(), due, reference: None };
         for _ in 0..5 {

@@ -104,8 +104,13 @@ pub(super) fn call_context() -> Context {
     Context::root("bank").with_timeout(PATIENCE)
 }
 
+/// A time between two, drawn, in milliseconds.
+pub(super) fn millis_between(from: usize, to: usize) -> Duration {
+    let millis = from + env::random_below((to - from).max(1));
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+}
+
 /// Sleeps for a time between two, in milliseconds.
 pub(super) async fn sleep_between(from: usize, to: usize) {
-    let millis = from + env::random_below((to - from).max(1));
-    tokio::time::sleep(Duration::from_millis(u64::try_from(millis).unwrap_or(0))).await;
+    tokio::time::sleep(millis_between(from, to)).await;
 }

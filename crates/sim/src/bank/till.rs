@@ -12,7 +12,7 @@ use settee::error::codes;
 use settee::{Certainty, Context, Error, ErrorKind, Reply};
 use settee_core::env;
 
-use super::stage::{Stage, sleep_between};
+use super::stage::{Stage, millis_between, sleep_between};
 use crate::faults::SAFETY;
 
 /// How long coins are rung up: into the liveness phase, where all must be answered.
@@ -107,8 +107,7 @@ pub(super) async fn ring(stage: Arc<Stage>, till: TillClient) {
 }
 
 async fn ring_one(stage: Arc<Stage>, till: TillClient, number: u64) {
-    let millis = PATIENCE_MILLIS.0 + env::random_below(PATIENCE_MILLIS.1 - PATIENCE_MILLIS.0);
-    let patience = Duration::from_millis(u64::try_from(millis).unwrap_or(0));
+    let patience = millis_between(PATIENCE_MILLIS.0, PATIENCE_MILLIS.1);
     let called_at = stage.world.elapsed();
     stage.coins.note(number, |coin| (coin.called_at, coin.patience) = (called_at, patience));
     let answer = Context::root("bank").with_timeout(patience).scope(till.ring(number)).await;
