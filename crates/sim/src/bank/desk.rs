@@ -74,9 +74,9 @@ pub(super) struct Served {
 
 /// The notes of both ends.
 #[derive(Default)]
-pub(super) struct Service(Mutex<Served>);
+pub(super) struct Visits(Mutex<Served>);
 
-impl Service {
+impl Visits {
     pub(super) fn notes(&self) -> Served {
         self.0.lock().clone()
     }

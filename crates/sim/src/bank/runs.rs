@@ -58,10 +58,11 @@ pub(super) struct Firing {
 
 /// The resource that jobs write to, and the notes about it.
 #[derive(Default)]
-pub(super) struct Firings(Mutex<Inner>);
+pub(super) struct Firings(Mutex<Fired>);
 
+/// What handlers did.
 #[derive(Clone, Default)]
-pub(super) struct Inner {
+pub(super) struct Fired {
     /// Handlers that began.
     pub(super) begun: Vec<Firing>,
     /// Writes that the resource took, in order.
@@ -73,7 +74,7 @@ pub(super) struct Inner {
 }
 
 impl Firings {
-    pub(super) fn notes(&self) -> Inner {
+    pub(super) fn notes(&self) -> Fired {
         self.0.lock().clone()
     }
 

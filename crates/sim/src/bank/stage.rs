@@ -8,7 +8,7 @@ use std::time::Duration;
 use settee::config::Settings;
 use settee_core::{Context, env};
 
-use super::desk::Service;
+use super::desk::Visits;
 use super::directory::Views;
 use super::folder::Folder;
 use super::journal::Journal;
@@ -41,7 +41,7 @@ pub(super) struct Stage {
     pub(super) journal: Journal,
     pub(super) letters: Letters,
     pub(super) coins: Coins,
-    pub(super) desk: Service,
+    pub(super) desk: Visits,
     pub(super) firings: Firings,
     pub(super) views: Views,
 }
@@ -59,7 +59,7 @@ impl Stage {
             journal: Journal::default(),
             letters: Letters::default(),
             coins: Coins::default(),
-            desk: Service::default(),
+            desk: Visits::default(),
             firings: Firings::default(),
             views: Views::default(),
         })

@@ -34,7 +34,7 @@ use super::books::{self, Ledger};
 use super::desk::Served;
 use super::journal::Order;
 use super::letters::{self, Known};
-use super::runs::{BEAT, Inner as Firings, ONCE, TIDY};
+use super::runs::{BEAT, Fired, ONCE, TIDY};
 use super::stage::{Stage, call_context, sleep_between};
 use super::till::Coin;
 use crate::history::Violation;
@@ -63,7 +63,7 @@ pub(super) struct Evidence {
     pub(super) topics: Vec<TopicView>,
     pub(super) dead_letters: Vec<DeadLetter>,
     pub(super) dead_transfers: Vec<DeadLetter>,
-    pub(super) firings: Firings,
+    pub(super) firings: Fired,
     pub(super) coins: BTreeMap<u64, Coin>,
     pub(super) desk: Served,
     pub(super) runs: BTreeMap<&'static str, Vec<RunView>>,
