@@ -140,31 +140,22 @@ impl NodeDisk {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::future::Future;
-    use std::pin::Pin;
 
     use settee_core::env;
 
     use super::*;
     use crate::faults::{Rate, Swarm};
-    use crate::{Checks, Options, Violation, Workload, seed};
+    use crate::run::NoChecks;
+    use crate::{Checks, Options, Workload, seed};
 
     /// Appends numbered bytes to a file and notes each that was synced; at every boot all of those must still be there.
     struct Writer;
-
-    struct Nothing;
-
-    impl Checks for Nothing {
-        fn invariants<'a>(&'a mut self, _world: &'a World) -> Pin<Box<dyn Future<Output = Vec<Violation>> + 'a>> {
-            Box::pin(async { Vec::new() })
-        }
-    }
 
     impl Workload for Writer {
         fn build(&self, world: &World) -> Box<dyn Checks> {
             let (disk, synced, seen) = (NodeDisk::new(world), Arc::new(Mutex::new(BTreeSet::new())), world.clone());
             world.server("writer", move |boot| write(seen.clone(), disk.boot(boot), synced.clone()));
-            Box::new(Nothing)
+            Box::new(NoChecks)
         }
     }
 

@@ -1,6 +1,5 @@
 //! The tests of the tests: seeds repeat, planted bugs are found, and no way to fail goes unnoticed.
 
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use settee_core::env;
@@ -11,14 +10,6 @@ use crate::{Campaign, Fault, Rate};
 /// A workload that is one server and has no invariants of its own.
 struct One<M>(M);
 
-struct Nothing;
-
-impl Checks for Nothing {
-    fn invariants<'a>(&'a mut self, _world: &'a World) -> Pin<Box<dyn Future<Output = Vec<Violation>> + 'a>> {
-        Box::pin(async { Vec::new() })
-    }
-}
-
 impl<M: Fn(Boot) + Send + Sync + Clone + 'static> Workload for One<M> {
     fn build(&self, world: &World) -> Box<dyn Checks> {
         let main = self.0.clone();
@@ -26,7 +17,7 @@ impl<M: Fn(Boot) + Send + Sync + Clone + 'static> Workload for One<M> {
             let main = main.clone();
             async move { main(boot) }
         });
-        Box::new(Nothing)
+        Box::new(NoChecks)
     }
 }
 
@@ -85,7 +76,7 @@ fn nothing_strikes_in_the_liveness_phase() {
             for _ in 0..3 {
                 world.server("idle", |_| std::future::pending());
             }
-            Box::new(Nothing)
+            Box::new(NoChecks)
         }
     }
     let often = |fault| (fault, Rate::Every(Duration::from_millis(700)));
