@@ -1,9 +1,10 @@
-//! The command line that every bench has, and what its `main` does with it.
+//! What every bench begins with: its command line, what its `main` does with that, a runtime.
 
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Parser;
+use tokio::runtime::Runtime;
 
 use crate::machine;
 use crate::report::{Figures, Report};
@@ -49,6 +50,14 @@ pub fn main(bench: &'static str, measure: fn(&Options) -> anyhow::Result<Figures
         },
         |()| ExitCode::SUCCESS,
     )
+}
+
+/// The runtime of `#[settee::main]`, held: its tasks run on while this thread measures, or waits for questions.
+///
+/// # Errors
+/// The system gives no threads.
+pub fn runtime() -> anyhow::Result<Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 
 fn play(name: &str, options: &Options, parts: &[Part]) -> anyhow::Result<()> {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use bytes::Bytes;
-use settee_benches::command::{Options, main as bench};
+use settee_benches::command::{Options, main as bench, runtime};
 use settee_benches::report::{Figure, Figures, Target};
 use settee_benches::rounds::take_turns;
 use settee_core::port::{Append, Appended, Log, StreamName};
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
 
 fn measure(options: &Options) -> anyhow::Result<Figures> {
     let folder = tempfile::tempdir_in("target")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = runtime()?;
     let mut raw = RawFile::create(folder.path())?;
     let appender = Appender::open(&runtime, folder.path())?;
     let single = vec![Bytes::from(vec![7; SINGLE_BYTES])];

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use bytes::Bytes;
 use futures::future::try_join_all;
-use settee_benches::command::{Options, main as bench};
+use settee_benches::command::{Options, main as bench, runtime};
 use settee_benches::report::{Figure, Figures};
 use settee_benches::rounds::take_turns;
 use settee_core::id::fnv1a;
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
 }
 
 fn measure(options: &Options) -> anyhow::Result<Figures> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = runtime()?;
     let folder = tempfile::tempdir_in("target")?;
     let (ours, theirs) = (folder.path().join("settee"), folder.path().join("fjall"));
     let [commits, rival_commits] = {

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use settee::rpc::{Channels, StaticInstances};
 use settee::trace::Tracer;
+use settee_benches::command::runtime;
 use settee_core::env;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::raw::frame_length;
-use crate::service::{Echo, EchoClient, payload, runtime};
+use crate::service::{Echo, EchoClient, payload};
 
 /// A frame is far smaller.
 const READ_BYTES: usize = 4_096;

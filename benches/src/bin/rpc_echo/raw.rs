@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use anyhow::Context;
 use bytes::{Buf, Bytes, BytesMut};
+use settee_benches::command::runtime;
 use settee_benches::peer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::service::runtime;
 use crate::{IN_FLIGHT, TURN};
 
 /// Room for what is read at once: more than all frames that are in flight.

@@ -10,11 +10,11 @@ use futures::future::try_join_all;
 use settee::app::App;
 use settee::config::Settings;
 use settee::{Reply, service};
+use settee_benches::command::runtime;
 use settee_benches::peer;
 use settee_core::env;
 use settee_engines::memory::{MemoryKv, MemoryLog};
 use settee_server::{Engines, Server, ServerOptions};
-use tokio::runtime::Runtime;
 
 use crate::{IN_FLIGHT, PAYLOAD_BYTES, TURN};
 
@@ -36,11 +36,6 @@ impl Echo for Parrot {
     async fn echo(&self, payload: Bytes) -> Reply<Bytes> {
         Ok(payload)
     }
-}
-
-/// The runtime of `#[settee::main]`, held, so that its tasks run on while this thread waits for questions.
-pub(crate) fn runtime() -> anyhow::Result<Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 
 pub(crate) fn payload() -> Bytes {

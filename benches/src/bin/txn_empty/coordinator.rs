@@ -8,6 +8,7 @@ use anyhow::Context;
 use futures::future::try_join_all;
 use settee::Error;
 use settee::txn::{Decision, Inquiry, TransactionControl, TransactionControlClient, Transactions, Xid};
+use settee_benches::command::runtime;
 use settee_benches::peer;
 use settee_core::env;
 use settee_core::shutdown::{ShutdownTrigger, pair};
@@ -23,10 +24,6 @@ use crate::{TURN, UNDER_WAY};
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Between two looks whether phase two of all has ended.
 const LOOK: Duration = Duration::from_millis(1);
-
-pub(crate) fn runtime() -> anyhow::Result<Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
-}
 
 /// A coordinator over the engines in one folder.
 pub(crate) struct Coordination {

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use settee_benches::command::{Options, Part, main as bench};
+use settee_benches::command::{Options, Part, main as bench, runtime};
 use settee_benches::peer::Peer;
 use settee_benches::report::{Figure, Figures, Target};
 use settee_benches::rounds::{Measure, take_turns};
@@ -75,8 +75,7 @@ fn answered_before_a_kill(place: &str) -> anyhow::Result<Vec<String>> {
 }
 
 fn found_again(place: &Path, answered: &[String]) -> anyhow::Result<usize> {
-    let runtime = coordinator::runtime()?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let again = Coordination::open(place).await?;
         let mut found = 0;
         for xid in answered {
