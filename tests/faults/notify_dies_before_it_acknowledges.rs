@@ -1,5 +1,6 @@
 //! The notify service is killed when its notification is committed and the broker has not heard of it: there is no second one.
 
+use settee::mq::control::GroupView;
 use settee::mq::{MessageControl, MessageControlClient};
 use settee_payments::api::{Notify, NotifyClient, PaymentClient, TRANSFERS};
 use settee_payments::notify::GROUP;
@@ -16,29 +17,23 @@ async fn a_message_that_comes_again_notifies_nobody_twice() {
     street.kill("notify").await;
     let relay = Relay::to(street.server()).await;
     street.start_part_behind("notify", relay.address()).await;
-    until(|| async { (consumers(&messages).await? == 1).then_some(()) }).await;
+    until(|| async { (group(&messages).await?.consumers == 1).then_some(()) }).await;
     until(|| async { notify.counts().await.ok() }).await;
     relay.lose_what_is_sent();
     let payment: PaymentClient = street.caller.client();
     settle(&payment, &order("t-1", "alice", "bob", "12.50")).await.expect("nothing speaks against it");
     until(|| async { (notify.notified(vec!["t-1".into()]).await.ok()? == 1).then_some(()) }).await;
-    assert_eq!(lag(&messages).await, Some(1), "committed, and not acknowledged");
+    assert_eq!(group(&messages).await.unwrap().lag_messages, 1, "committed, and not acknowledged");
     street.kill("notify").await;
 
     street.start_part("notify").await;
     until(|| async { (notify.counts().await.ok()?.duplicates_suppressed >= 1).then_some(()) }).await;
-    until(|| async { (lag(&messages).await? == 0).then_some(()) }).await;
+    until(|| async { (group(&messages).await?.lag_messages == 0).then_some(()) }).await;
     assert_eq!(notify.counts().await.unwrap().rows, 1);
 }
 
-async fn consumers(messages: &MessageControlClient) -> Option<u32> {
-    let topics = messages.topics().await.ok()?;
-    let groups = topics.into_iter().filter(|topic| topic.name == TRANSFERS).flat_map(|topic| topic.groups);
-    groups.filter(|group| group.name == GROUP).map(|group| group.consumers).next()
-}
-
-async fn lag(messages: &MessageControlClient) -> Option<u64> {
-    let topics = messages.topics().await.ok()?;
-    let groups = topics.into_iter().filter(|topic| topic.name == TRANSFERS).flat_map(|topic| topic.groups);
-    groups.filter(|group| group.name == GROUP).map(|group| group.lag_messages).next()
+/// What the broker knows of the notify service.
+async fn group(messages: &MessageControlClient) -> Option<GroupView> {
+    let topic = messages.topics().await.ok()?.into_iter().find(|topic| topic.name == TRANSFERS)?;
+    topic.groups.into_iter().find(|group| group.name == GROUP)
 }

@@ -56,7 +56,7 @@ use std::time::Duration;
 use settee::app::App;
 use settee::config::Settings;
 use settee::txn::{ListTransactions, TransactionControl, TransactionControlClient, TransactionSummary};
-use settee::{Error, Instant, Reply};
+use settee::{Error, Fault, Instant, Reply};
 use settee_core::registry::Share;
 use settee_payments::api::{Account, AccountClient, NewAccount, Payment, PaymentClient, Receipt, Refusal, Transfer};
 use settee_payments::{account, notify, payment};
@@ -152,10 +152,8 @@ pub async fn settle(payment: &PaymentClient, order: &Transfer) -> Result<Receipt
 pub fn outcome(reply: Reply<Receipt, Refusal>) -> Option<Result<Receipt, Refusal>> {
     match reply {
         Ok(receipt) => Some(Ok(receipt)),
-        Err(fault) => match fault {
-            settee::Fault::Refused(refusal) => Some(Err(refusal)),
-            settee::Fault::Failed(_) => None,
-        },
+        Err(Fault::Refused(refusal)) => Some(Err(refusal)),
+        Err(Fault::Failed(_)) => None,
     }
 }
 
