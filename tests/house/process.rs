@@ -23,7 +23,6 @@ const READY: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub struct Launch {
     command: Vec<OsString>,
-    variables: Vec<(OsString, OsString)>,
     log: PathBuf,
 }
 
@@ -31,7 +30,7 @@ impl Launch {
     /// Starts `program`, whose stderr goes behind what is in `log`.
     #[must_use]
     pub fn new(program: &Path, log: &Path) -> Self {
-        Self { command: vec![program.into()], variables: Vec::new(), log: log.to_owned() }
+        Self { command: vec![program.into()], log: log.to_owned() }
     }
 
     /// `settee server` on a data folder, at an address.
@@ -77,13 +76,6 @@ impl Launch {
         self
     }
 
-    /// With a variable.
-    #[must_use]
-    pub fn variable(mut self, name: &str, value: impl Into<OsString>) -> Self {
-        self.variables.push((name.into(), value.into()));
-        self
-    }
-
     /// Starts the process and waits until it serves.
     ///
     /// # Errors
@@ -101,7 +93,7 @@ impl Launch {
         #[expect(clippy::disallowed_methods, reason = "a log of a real process; nothing of it is simulated")]
         let log = File::options().create(true).append(true).open(&self.log).expect("the log can be written");
         let mut command = Command::new(&self.command[0]);
-        command.args(&self.command[1..]).envs(self.variables.iter().cloned()).kill_on_drop(true);
+        command.args(&self.command[1..]).kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("start {}: {error}", self.command[0].display()));
         let lifeline = child.stdin.take().expect("stdin is a pipe");
