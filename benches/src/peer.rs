@@ -27,7 +27,11 @@ impl Peer {
         Self::spawn(command).with_context(|| format!("start the part {part}"))
     }
 
-    fn spawn(mut command: Command) -> anyhow::Result<(Self, String)> {
+    /// Starts `command`, which answers as a part does, and waits for its first line.
+    ///
+    /// # Errors
+    /// It could not be started, or ended without a word.
+    pub fn spawn(mut command: Command) -> anyhow::Result<(Self, String)> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let answers = BufReader::new(child.stdout.take().context("its stdout is a pipe")?);
         let questions = child.stdin.take();
@@ -72,6 +76,12 @@ impl Peer {
     /// The process has ended.
     pub fn processor_time(&mut self) -> anyhow::Result<Duration> {
         Ok(Duration::from_nanos(self.ask(PROCESSOR_TIME)?.parse()?))
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Kills it (SIGKILL), waits until it is gone, and returns what it had said and nobody had read: whole lines only.

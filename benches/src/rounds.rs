@@ -28,9 +28,9 @@ pub fn take_turns<const N: usize>(rounds: u32, mut contenders: [Measure<'_>; N])
 }
 
 impl Samples {
-    /// Samples as a test wants them, in the order of their rounds.
-    #[cfg(test)]
-    pub(crate) fn of(rounds: Vec<f64>) -> Self {
+    /// Samples that were taken elsewhere, in the order of their rounds.
+    #[must_use]
+    pub fn of(rounds: Vec<f64>) -> Self {
         Self(rounds)
     }
 

@@ -1,5 +1,4 @@
 //! A demo that is kept for its console ends when it is told to, and its exit code says how the file went, not how it ended.
-#![expect(clippy::disallowed_methods, reason = "starts the binary as a user does, and stops it as one")]
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
