@@ -1,6 +1,5 @@
 //! Each part carries weight: the demo without it does not do what the demo with it does. Left out: recovery and a paused topic,
 //! which want a folder with a history (`tests/scenarios/recovery_is_off.rs`, `topic_is_paused.rs`).
-#![allow(clippy::disallowed_methods, reason = "starts the binary as a user does")]
 
 use std::process::Command;
 
