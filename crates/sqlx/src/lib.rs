@@ -31,7 +31,7 @@ pub use faults::{CommitFault, SqlFaults, StatementFault};
 pub use inbox::{Consuming, TransactionalHandler};
 pub use read::Read;
 pub use schema::SCHEMA_VERSION;
-pub use settee_core::mq::MAX_TOPIC_BYTES;
+pub use settee_core::mq::name::MAX_TOPIC_BYTES;
 pub use slots::SLOT_WAIT;
 pub use sqlx::Sqlite;
 pub use sweep::{SWEEP_BATCH, SWEEP_EVERY, Swept};

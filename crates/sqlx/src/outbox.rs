@@ -11,7 +11,7 @@ use serde::Serialize;
 use settee::mq::{OutboxRow, OutboxSource, Outgoing, ProducerRef};
 use settee::rpc::Encoding;
 use settee_core::error::{ErrorKind, codes};
-use settee_core::mq::check_topic;
+use settee_core::mq::name::check_topic;
 use settee_core::mq::record::TRACE_HEADER;
 use settee_core::planted::Bug;
 use settee_core::{Context, Error, Timestamp, env};

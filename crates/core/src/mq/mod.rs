@@ -4,6 +4,7 @@
 //! publish -> Partition (order, tail, barrier) -> Log -> Group (keys, attempts, deadlines) -> consumer
 //!                 Producers (repeats)                      | bury -> dead letter
 //! ```
+//! - [`name`]: which names topics, groups and producers may have.
 //! - [`record`]: the stored form of a message and of a barrier.
 //! - [`dedupe`]: producers, their epochs and sequences; a repeat is answered with the first offset.
 //! - [`partition`]: the owner's view of a partition's log (`PROTOCOLS.md` P3, without the spill).
@@ -12,6 +13,7 @@
 //! Left out on purpose: reading and writing (`settee-server`), the calls (`settee`), and the spill into `Kv`, which only a
 //! replicated log needs.
 
+pub mod name;
 pub mod record;
 
 pub mod dedupe;
@@ -25,21 +27,7 @@ pub use group::{Cause, Group, GroupPolicy};
 pub use partition::{Partition, Submission};
 pub use record::{Message, ProducerMark, Record, StoredMessage};
 
-use crate::error::Error;
 use crate::id::fnv1a;
-use crate::name;
-
-/// Bytes of a topic's name at most, so that the name of a stream that is made of it fits into its limit.
-pub const MAX_TOPIC_BYTES: usize = 100;
-
-/// Whether `topic` may name one: the same for who publishes into an outbox and for the broker, which must never refuse later
-/// what was promised in somebody's commit.
-///
-/// # Errors
-/// `Invalid` (`RPC0001`), which says what a name is made of.
-pub fn check_topic(topic: &str) -> Result<(), Error> {
-    name::check("topic", topic, MAX_TOPIC_BYTES)
-}
 
 /// The partition of a message: by its key, so that a key stays in order; without one by its id, so that a repeated send of
 /// the same message meets its first.

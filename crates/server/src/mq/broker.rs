@@ -5,19 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use settee::mq::control::{AckRef, Answered, Consume, CreateTopic, Delivery, MAX_PUBLISH, OutgoingMessage, Publish};
+use settee::mq::control::{AckRef, Answered, Consume, CreateTopic, Delivery, MAX_PUBLISH, Publish};
 use settee::mq::{Place, ProducerRef};
 use settee::rpc::{Updates, updates};
 use settee_core::error::{Certainty, ErrorKind, codes};
 use settee_core::id::Offset;
 use settee_core::mq::group::Event;
+use settee_core::mq::name::{check_group, check_producer, check_topic};
 use settee_core::mq::partition::MAX_WAITING;
-use settee_core::mq::{Message, ProducerMark, Submission, check_topic, partition_of};
+use settee_core::mq::{Submission, partition_of};
 use settee_core::port::{Kv, Log};
 use settee_core::{Error, env};
 
 use super::consumer::{Consumer, MAX_CREDIT};
-use super::name::{check_group, check_producer};
 use super::producers::Producers;
 use super::record::TopicRecord;
 use super::topic::{GroupOfTopic, Topic};
@@ -146,7 +146,8 @@ impl Broker {
             return Err(Error::new(ErrorKind::Invalid, codes::BAD_REQUEST, text));
         }
         self.0.producers.check(producer)?;
-        let submissions = messages.into_iter().map(|message| submission(producer, message)).collect::<Result<Vec<_>, _>>()?;
+        let submissions =
+            messages.into_iter().map(|message| message.submission(producer, env::wall_clock())).collect::<Result<Vec<_>, _>>()?;
         let topic = self.topic_to_publish(topic).await?;
         store(&topic, submissions).await
     }
@@ -204,14 +205,6 @@ impl Broker {
 async fn leave_when_closed(group: Arc<GroupOfTopic>, consumer: Arc<Consumer>) {
     consumer.closed().await;
     group.leave(consumer.id);
-}
-
-fn submission(producer: ProducerRef, message: OutgoingMessage) -> Result<Submission, Error> {
-    let OutgoingMessage { id, key, headers, payload, sequence, not_before } = message;
-    let mark = ProducerMark { producer: producer.id, epoch: producer.epoch, sequence };
-    let message = Message { id, key, headers, published: env::wall_clock(), not_before, payload };
-    message.check()?;
-    Ok(Submission { mark, message })
 }
 
 async fn store(topic: &Topic, submissions: Vec<Submission>) -> Result<Vec<Place>, Error> {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use settee::mq::control::{AckRef, Answered, Delivery, Place};
+use settee::mq::control::{Answered, Delivery, Place};
 use settee_core::id::Offset;
 use settee_core::mq::group::{Effect, Event, Snapshot};
 use settee_core::mq::{Cause, Group, GroupPolicy, Record, StoredMessage};
@@ -310,9 +310,4 @@ impl State {
             holder.release(1);
         }
     }
-}
-
-/// The event that an acknowledgement is.
-pub(super) fn ack(delivery: &AckRef) -> Event {
-    Event::Ack { offset: Offset(delivery.place.offset), delivery: delivery.token }
 }

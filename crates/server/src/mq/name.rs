@@ -1,30 +1,15 @@
-//! Which names topics, groups and producers may have, and the keys and streams made of them.
+//! The keys and streams made of the names of topics, groups and producers, which `core` checks.
 
 use bytes::Bytes;
-use settee_core::Error;
 use settee_core::id::{Offset, ShardId};
-use settee_core::name;
 use settee_core::port::StreamName;
 
 use crate::shard::key;
-
-/// Bytes of a group's name at most.
-const MAX_GROUP_BYTES: usize = 64;
-/// Bytes of a producer's name at most.
-const MAX_PRODUCER_BYTES: usize = 255;
 
 pub(super) const TOPICS: &str = "mqt";
 pub(super) const PRODUCERS: &str = "mqi";
 pub(super) const GROUPS: &str = "mqg";
 pub(super) const DEAD: &str = "mqd";
-
-pub(super) fn check_group(group: &str) -> Result<(), Error> {
-    name::check("group", group, MAX_GROUP_BYTES)
-}
-
-pub(super) fn check_producer(producer: &str) -> Result<(), Error> {
-    name::check("producer", producer, MAX_PRODUCER_BYTES)
-}
 
 /// One partition of a topic: its names in every store.
 #[derive(Clone, Debug)]
@@ -64,12 +49,12 @@ pub(super) fn shard_of(name: &str) -> ShardId {
 
 #[cfg(test)]
 mod tests {
-    use settee_core::mq::MAX_TOPIC_BYTES;
+    use settee_core::mq::name::MAX_TOPIC_BYTES;
 
     use super::*;
 
     #[test]
-    fn the_longest_topic_makes_a_stream() {
+    fn the_longest_topic_still_has_a_stream() {
         PartitionName::new(&"x".repeat(MAX_TOPIC_BYTES), u32::MAX);
     }
 }

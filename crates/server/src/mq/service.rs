@@ -3,17 +3,13 @@
 use std::time::Duration;
 
 use settee::mq::control::{
-    AckRef, Answered, Consume, CreateTopic, DeadLetter, DeadLetterQuery, Delivery, MAX_CAUSE_BYTES, MessageControl, Nack,
-    NackClass, PartitionView, ProducerRef, Publish, Published, Replay, TopicView,
+    AckRef, Answered, Consume, CreateTopic, DeadLetter, DeadLetterQuery, Delivery, MessageControl, Nack, PartitionView,
+    ProducerRef, Publish, Published, Replay, TopicView,
 };
 use settee::rpc::{Reply, Updates};
-use settee_core::id::Offset;
-use settee_core::mq::Cause;
-use settee_core::mq::group::Event;
 use settee_core::{Error, env};
 
 use super::broker::Broker;
-use super::group::ack;
 use super::topic::Topic;
 use super::view;
 
@@ -38,12 +34,12 @@ impl MessageControl for Broker {
     }
 
     async fn ack(&self, deliveries: Vec<AckRef>) -> Reply<Answered> {
-        let answers = deliveries.into_iter().map(|delivery| (delivery.clone(), ack(&delivery)));
+        let answers = deliveries.into_iter().map(|delivery| (delivery.clone(), delivery.event()));
         Ok(self.answer(answers.collect()).await?)
     }
 
     async fn nack(&self, failures: Vec<Nack>) -> Reply<Answered> {
-        let answers = failures.into_iter().map(|failure| (failure.delivery.clone(), nack(failure)));
+        let answers = failures.into_iter().map(|failure| (failure.delivery.clone(), failure.event(jitter())));
         Ok(self.answer(answers.collect()).await?)
     }
 
@@ -76,16 +72,9 @@ impl MessageControl for Broker {
     }
 }
 
-fn nack(failure: Nack) -> Event {
-    let Nack { delivery, mut cause, class } = failure;
-    cause.truncate(cause.floor_char_boundary(MAX_CAUSE_BYTES));
-    let cause = match class {
-        NackClass::Retry => Cause::Failed(cause),
-        NackClass::Reject => Cause::Rejected(cause),
-    };
+fn jitter() -> Duration {
     let micros = env::random_below(usize::try_from(JITTER.as_micros()).unwrap_or(1));
-    let jitter = Duration::from_micros(u64::try_from(micros).unwrap_or(0));
-    Event::Nack { offset: Offset(delivery.place.offset), delivery: delivery.token, cause, jitter }
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }
 
 async fn pause(topic: &Topic, paused: bool) -> Result<TopicView, Error> {

@@ -5,14 +5,14 @@ use std::time::Duration;
 use settee::rpc::Reply;
 use settee::txn::{
     Begin, Close, Decide, Decided, Inquire, Inquiry, LeaseXids, ListTransactions, Resume, TransactionControl, TransactionPage,
-    TransactionStats, TransactionView, XidRange,
+    TransactionStats, TransactionView, XidRange, answers,
 };
 use settee_core::error::{ErrorKind, codes};
-use settee_core::id::{BranchId, SHARDS, ShardId, Xid};
-use settee_core::txn::{self, Answer, Event, Transaction};
+use settee_core::id::{SHARDS, ShardId, Xid};
+use settee_core::txn::{self, Event, Transaction};
 use settee_core::{Context, Error, env};
 
-use super::coordinator::{Coordinator, Inner, unknown_transaction};
+use super::coordinator::{Coordinator, Inner};
 use super::{list, view};
 
 /// Counters leased at once at most: 2^48 a shard last long, but a mistaken client must not use them up.
@@ -42,24 +42,18 @@ impl TransactionControl for Coordinator {
         let timeout = Duration::from_millis(timeout_ms);
         let trace = Context::try_current().map(|context| context.trace);
         let event = Event::Begin(txn::Begin { name, reference, application, timeout, trace });
-        match inner.deliver(xid, event, |_, answer| answer).await? {
-            Some(Answer::Begun) => Ok(()),
-            answer => Err(not_begun(xid, answer).into()),
-        }
+        Ok(answers::begun(xid, inner.deliver(xid, event, |_, answer| answer).await?)?)
     }
 
     async fn decide(&self, request: Decide) -> Reply<Decided> {
         let Decide { xid, decision, branches } = request;
         let answer = self.inner().deliver(xid, Event::Decide { decision, branches }, |_, answer| answer).await?;
-        match answer {
-            Some(Answer::Decided(decision, cause)) => Ok(Decided { decision, cause }),
-            _ => Err(parked(xid).into()),
-        }
+        Ok(answers::decided(xid, answer)?)
     }
 
     async fn inquire(&self, request: Inquire) -> Reply<Inquiry> {
         let Inquire { xid, branch } = request;
-        let read = |transaction: &Transaction, answer| inquiry(transaction, branch.as_ref(), answer);
+        let read = |transaction: &Transaction, answer| answers::inquiry(transaction, branch.as_ref(), answer);
         Ok(self.inner().deliver(xid, Event::Inquired, read).await?)
     }
 
@@ -68,17 +62,12 @@ impl TransactionControl for Coordinator {
         if let Some(wait) = wait {
             let _gone_with_the_ownership = wait.await;
         }
-        let read = |transaction: &Transaction, answer| match transaction.state() {
-            // Decided perhaps, and not carried out: whoever waits for the end must not take the one for the other.
-            state if state.is_parked() => Inquiry::Parked,
-            _ => inquiry(transaction, None, answer),
-        };
-        Ok(self.inner().deliver(xid, Event::Inquired, read).await?)
+        Ok(self.inner().deliver(xid, Event::Inquired, answers::ended).await?)
     }
 
     async fn show(&self, xid: Xid) -> Reply<TransactionView> {
         let found = self.inner().find(xid).await?;
-        Ok(found.as_ref().map(view::whole).ok_or_else(|| unknown_transaction(xid))?)
+        Ok(found.as_ref().map(view::whole).ok_or_else(|| answers::no_record(xid))?)
     }
 
     async fn list(&self, request: ListTransactions) -> Reply<TransactionPage> {
@@ -120,18 +109,6 @@ impl TransactionControl for Coordinator {
     }
 }
 
-fn inquiry(transaction: &Transaction, branch: Option<&BranchId>, answer: Option<Answer>) -> Inquiry {
-    match answer {
-        Some(Answer::Decided(decision, cause)) => {
-            let register = transaction.decision();
-            let verdict = branch.and_then(|branch| register.map(|register| register.verdict_for(branch)));
-            Inquiry::Decided(Decided { decision: verdict.unwrap_or(decision), cause })
-        }
-        Some(Answer::Undecided) => Inquiry::Undecided,
-        _ => Inquiry::Parked,
-    }
-}
-
 /// New work is turned away before it costs anything; what has begun is always let through.
 fn admit(inner: &Inner, xid: Xid, reference: Option<&str>) -> Result<(), Error> {
     if reference.is_some_and(|reference| reference.len() > MAX_REFERENCE_BYTES) {
@@ -144,21 +121,6 @@ fn admit(inner: &Inner, xid: Xid, reference: Option<&str>) -> Result<(), Error> 
         return Err(Error::new(ErrorKind::Limited, codes::CONCURRENCY_LIMITED, message).with_retry_after(RETRY_AFTER));
     }
     inner.shards.admit(xid.shard())
-}
-
-fn not_begun(xid: Xid, answer: Option<Answer>) -> Error {
-    match answer {
-        Some(Answer::Decided(decision, cause)) => {
-            let message = format!("begin {xid}: it has been decided {decision} because of {cause}");
-            Error::new(ErrorKind::Conflict, codes::DECIDED_OTHERWISE, message)
-        }
-        _ => parked(xid),
-    }
-}
-
-fn parked(xid: Xid) -> Error {
-    let message = format!("transaction {xid} may have been decided and forgotten: an operator must say");
-    Error::new(ErrorKind::Conflict, codes::PARKED, message).unknown()
 }
 
 fn closed() -> Error {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use settee::txn::answers;
 use settee_core::error::{ErrorKind, codes};
 use settee_core::id::Xid;
 use settee_core::planted::Bug;
 use settee_core::port::Kv;
 use settee_core::shard::{LANES, lane_of};
 use settee_core::shutdown::Shutdown;
-use settee_core::txn::{Answer, Effect, Event, IllegalEvent, State, Transaction};
+use settee_core::txn::{Answer, Event, Transaction};
 use settee_core::{Error, env};
 use tokio::sync::{Notify, watch};
 
@@ -111,7 +112,7 @@ impl Coordinator {
             for transaction in loaded.open.into_iter().filter(|_| !Bug::ForgetsRecovery.is_planted()) {
                 let xid = transaction.xid();
                 match self.0.config.recovers {
-                    true => memory.load(transaction, now).map_err(|illegal| illegal_event(xid, &illegal))?,
+                    true => memory.load(transaction, now).map_err(|illegal| answers::illegal(xid, &illegal))?,
                     false => memory.insert(transaction),
                 }
             }
@@ -238,8 +239,8 @@ fn apply<T>(
     let now = env::wall_clock();
     match stored.filter(|_| memory.transaction(xid).is_none()) {
         Some(mut ended) => {
-            let effects = ended.apply(event, now).map_err(|illegal| illegal_event(xid, &illegal))?;
-            Ok(read(&ended, answer_of(&effects)))
+            let effects = ended.apply(event, now).map_err(|illegal| answers::illegal(xid, &illegal))?;
+            Ok(read(&ended, answers::answer_of(&effects)))
         }
         None => {
             if memory.transaction(xid).is_none() {
@@ -249,8 +250,8 @@ fn apply<T>(
             let applied = memory.apply(xid, event, now);
             let result = match (applied, memory.transaction(xid)) {
                 (Ok(answer), Some(transaction)) => Ok(read(transaction, answer)),
-                (Err(illegal), _) => Err(illegal_event(xid, &illegal)),
-                (Ok(_), None) => Err(unknown_transaction(xid)),
+                (Err(illegal), _) => Err(answers::illegal(xid, &illegal)),
+                (Ok(_), None) => Err(answers::no_record(xid)),
             };
             memory.remove_if_absent(xid);
             result
@@ -264,29 +265,6 @@ fn has_room(memory: &Memory, most: usize) -> Result<(), Error> {
     }
     let message = format!("remember another transaction: {most} are open");
     Err(Error::new(ErrorKind::Limited, codes::CONCURRENCY_LIMITED, message))
-}
-
-fn answer_of(effects: &[Effect]) -> Option<Answer> {
-    effects.iter().find_map(|effect| match effect {
-        Effect::Answer(answer) => Some(*answer),
-        _ => None,
-    })
-}
-
-pub(super) fn unknown_transaction(xid: Xid) -> Error {
-    Error::new(ErrorKind::NotFound, codes::NO_TRANSACTION, format!("find transaction {xid}: there is no record of it"))
-}
-
-fn illegal_event(xid: Xid, illegal: &IllegalEvent) -> Error {
-    let message = format!("transaction {xid}: {illegal}");
-    match illegal {
-        IllegalEvent::NotInState { state: State::Absent, .. } => unknown_transaction(xid),
-        IllegalEvent::NotInState { .. } => Error::new(ErrorKind::Conflict, codes::DECIDED_OTHERWISE, message),
-        IllegalEvent::TooLarge { .. } => Error::new(ErrorKind::Invalid, codes::TRANSACTION_TOO_LARGE, message),
-        IllegalEvent::NoBranch { .. } | IllegalEvent::ListedTwice { .. } | IllegalEvent::Missing(_) => {
-            Error::new(ErrorKind::Invalid, codes::BAD_REQUEST, message)
-        }
-    }
 }
 
 impl fmt::Debug for Coordinator {

@@ -4,14 +4,11 @@
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use settee::rpc::{Fault, Reply, RouteKey};
-use settee::txn::{PhaseTwo, PhaseTwoAnswer};
-use settee_core::context::Criticality;
-use settee_core::error::codes;
+use settee::rpc::RouteKey;
+use settee::txn::{PhaseTwo, answers};
 use settee_core::id::Xid;
-use settee_core::trace::TraceContext;
-use settee_core::txn::{Event, Outcome};
-use settee_core::{Context, Error, Instant, env};
+use settee_core::txn::Event;
+use settee_core::{Instant, env};
 
 use super::coordinator::Inner;
 use super::outbox::Sending;
@@ -63,34 +60,13 @@ async fn send_one(inner: &Inner, service: String, sending: Sending) {
             let message = PhaseTwo { xid, branch: branch.clone(), decision, token: addressed.token };
             let route = addressed.route.as_deref().map(RouteKey::new);
             let call = inner.participants.phase_two(&service, route, message);
-            Some(outcome(context(addressed.trace).scope(call).await))
+            Some(answers::outcome(answers::phase_two_context(addressed.trace).scope(call).await))
         }
     };
     inner.memory.lock().outbox.landed(&service);
     if let Some(outcome) = outcome {
         apply(inner, xid, Event::BranchAnswered { branch, outcome });
     }
-}
-
-/// Phase two belongs to the trace of its transaction, and user traffic must not starve it.
-fn context(trace: Option<TraceContext>) -> Context {
-    let root = Context::root("settee");
-    Context { trace: trace.unwrap_or(root.trace), criticality: Criticality::Control, ..root }
-}
-
-fn outcome(reply: Reply<PhaseTwoAnswer>) -> Outcome {
-    let error = match reply {
-        Ok(answer) => return Outcome::Done(answer.kind),
-        Err(Fault::Refused(never)) => match never {},
-        Err(Fault::Failed(error)) => error,
-    };
-    if *error.code() == codes::FENCE_VIOLATION { Outcome::Refused(told(&error)) } else { Outcome::Unknown(told(&error)) }
-}
-
-/// What is kept of a participant's words: they are stored, so they are bounded.
-fn told(error: &Error) -> String {
-    const LIMIT: usize = 500;
-    error.to_string().chars().take(LIMIT).collect()
 }
 
 /// Fires deadlines and retries when they are due.

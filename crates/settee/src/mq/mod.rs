@@ -8,6 +8,7 @@
 //! transaction of the effect (`settee-sqlx`). Sending from a transaction goes through the outbox and the [`Relay`].
 
 pub mod control;
+mod events;
 
 mod client;
 mod filling;

@@ -4,8 +4,11 @@
 //! - A participant is a `#[tcc]` trait ([`Tcc`]) over its own database ([`LocalStore`]); [`ParticipantServer`] fences it.
 //! - The coordinator is reached through [`TransactionControl`]; it lives in `settee-server`.
 //!
-//! The rules are in `settee_core::txn`. A transaction is never ambient: a branch is reached only through the explicit value,
-//! because a spawned task that lost its surroundings would try outside of its transaction.
+//! The rules are in `settee_core::txn`; [`answers`] is how a coordinator puts them into words. A transaction is never ambient: a
+//! branch is reached only through the explicit value, because a spawned task that lost its surroundings would try outside of its
+//! transaction.
+
+pub mod answers;
 
 mod control;
 mod drive;
