@@ -1,5 +1,6 @@
 //! What a service links: one builder ([`app`]), typed calls ([`rpc`]), discovery ([`registry`]), limits and breakers ([`flow`]),
-//! traces ([`trace`]), messages ([`mq`]), transactions ([`txn`]) and jobs ([`mod@job`]).
+//! traces ([`trace`]), messages ([`mq`]), transactions ([`txn`]) and jobs ([`mod@job`]). The feature `testing` adds `testing`: a whole
+//! system inside one test.
 //!
 //! Left out on purpose: engines and coordinators. They are in `settee-server`, reached over the network or in process.
 
@@ -14,6 +15,8 @@ pub mod job;
 pub mod mq;
 pub mod registry;
 pub mod rpc;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod trace;
 pub mod txn;
 

@@ -1,7 +1,8 @@
 //! The only door to tasks, sockets, randomness, the wall clock and blocking work.
 //!
 //! Free functions, no generics over a world, about a nanosecond in production: each asks a thread-local for a [`Host`], which
-//! only the simulator sets. `tokio::time` and `tokio::sync` are used directly elsewhere; a paused runtime makes them virtual.
+//! only the simulator and `settee::testing` set. `tokio::time` and `tokio::sync` are used directly elsewhere; a paused runtime
+//! makes them virtual.
 #![expect(clippy::disallowed_methods, reason = "this is the door that the bans point to")]
 
 mod net;
@@ -25,7 +26,7 @@ use crate::time::Timestamp;
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// A simulated machine. Implemented by the simulator only.
+/// A simulated machine. Implemented by the simulator, and by `settee::testing`.
 pub trait Host: Send + Sync {
     /// Whether tasks of this machine may run now. `false`: it is paused or killed, and the waker is kept.
     fn poll_gate(&self, waker: &Waker) -> bool;

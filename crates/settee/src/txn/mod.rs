@@ -43,4 +43,4 @@ pub use transactions::Transactions;
 #[cfg(test)]
 mod global_test;
 #[cfg(test)]
-mod participant_test;
+pub(crate) mod participant_test;

@@ -19,16 +19,16 @@ use crate::trace::Tracer;
 // What a user writes -------------------------------------------------------------------------
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Order {
-    pub(super) account: String,
-    pub(super) minor: i64,
+pub(crate) struct Order {
+    pub(crate) account: String,
+    pub(crate) minor: i64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Hold(pub(super) i64);
+pub(crate) struct Hold(pub(crate) i64);
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     InsufficientFunds,
 }
 
@@ -40,7 +40,7 @@ impl crate::rpc::Refusal for Refusal {
 
 /// Holds money of an account.
 #[crate::tcc("pay.Debit", route = account)]
-pub(super) trait Debit {
+pub(crate) trait Debit {
     type Tx: LocalTx;
     async fn attempt(&self, tx: &mut Self::Tx, order: &Order) -> Reply<Hold, Refusal>;
     async fn confirm(&self, tx: &mut Self::Tx, order: &Order, hold: &Hold) -> Reply<()>;
@@ -51,7 +51,7 @@ pub(super) trait Debit {
 const NESTING: i64 = 99;
 
 /// Holds up to 100 an order; an order of 13 meets a broken statement.
-struct Ledger;
+pub(crate) struct Ledger;
 
 impl Debit for Ledger {
     type Tx = MemoryTx;
@@ -100,7 +100,7 @@ struct Tables {
 }
 
 #[derive(Clone, Default)]
-struct MemoryStore {
+pub(crate) struct MemoryStore {
     tables: Arc<tokio::sync::Mutex<Tables>>,
     faults: Arc<Mutex<Faults>>,
 }
@@ -112,11 +112,18 @@ struct Faults {
     break_effect: bool,
 }
 
-struct MemoryTx {
+pub(crate) struct MemoryTx {
     committed: tokio::sync::OwnedMutexGuard<Tables>,
     working: Tables,
     faults: Arc<Mutex<Faults>>,
     nested: Option<Nested>,
+}
+
+impl MemoryStore {
+    /// What was committed, in order.
+    pub(crate) async fn effects(&self) -> Vec<&'static str> {
+        self.tables.lock().await.effects.clone()
+    }
 }
 
 impl MemoryTx {
@@ -203,10 +210,6 @@ async fn finish(store: &MemoryStore, decision: Decision) -> Result<Done, Error> 
     answer.map(|answer| answer.kind).map_err(Error::from)
 }
 
-async fn effects(store: &MemoryStore) -> Vec<&'static str> {
-    store.tables.lock().await.effects.clone()
-}
-
 async fn rows(store: &MemoryStore) -> Vec<Row> {
     store.tables.lock().await.fences.values().map(|line| line.state).collect()
 }
@@ -220,7 +223,7 @@ async fn whatever_is_repeated_happens_once_and_is_answered_the_same() {
     assert_eq!(finish(&store, Decision::Commit).await.unwrap(), Done::Real);
     assert_eq!(finish(&store, Decision::Commit).await.unwrap(), Done::Already);
     assert_eq!(try_once(&store, 7).await.unwrap(), Hold(7));
-    assert_eq!(effects(&store).await, ["try", "confirm"]);
+    assert_eq!(store.effects().await, ["try", "confirm"]);
 }
 
 #[tokio::test]
@@ -238,7 +241,7 @@ async fn a_refused_try_leaves_nothing_behind() {
     let store = MemoryStore::default();
     let fault = try_once(&store, 101).await.unwrap_err();
     assert_eq!(fault.refusal(), Some(&Refusal::InsufficientFunds));
-    assert_eq!((effects(&store).await, rows(&store).await), (vec![], vec![]));
+    assert_eq!((store.effects().await, rows(&store).await), (vec![], vec![]));
 }
 
 #[tokio::test]
@@ -246,7 +249,7 @@ async fn a_try_that_fails_on_the_way_certainly_did_not_happen() {
     let store = MemoryStore::default();
     let Err(Fault::Failed(error)) = try_once(&store, 13).await else { panic!("it failed") };
     assert_eq!(error.certainty(), Certainty::NotDone);
-    assert_eq!((effects(&store).await, rows(&store).await), (vec![], vec![]));
+    assert_eq!((store.effects().await, rows(&store).await), (vec![], vec![]));
 }
 
 #[tokio::test]
@@ -256,7 +259,7 @@ async fn a_try_that_comes_after_its_cancel_has_no_effect() {
     assert_eq!(finish(&store, Decision::Abort).await.unwrap(), Done::Already);
     let Err(Fault::Failed(error)) = try_once(&store, 7).await else { panic!("it is suppressed") };
     assert_eq!((error.code(), error.certainty()), (&codes::SUPPRESSED, Certainty::NotDone));
-    assert_eq!((effects(&store).await, rows(&store).await), (vec![], vec![Row::Suppressed]));
+    assert_eq!((store.effects().await, rows(&store).await), (vec![], vec![Row::Suppressed]));
 }
 
 #[tokio::test]
@@ -267,7 +270,7 @@ async fn a_decision_that_contradicts_what_happened_changes_nothing() {
     try_once(&store, 7).await.unwrap();
     finish(&store, Decision::Commit).await.unwrap();
     assert_eq!(finish(&store, Decision::Abort).await.unwrap_err().code(), &codes::FENCE_VIOLATION);
-    assert_eq!((effects(&store).await, rows(&store).await), (vec!["try", "confirm"], vec![Row::Confirmed]));
+    assert_eq!((store.effects().await, rows(&store).await), (vec!["try", "confirm"], vec![Row::Confirmed]));
 }
 
 #[tokio::test]
@@ -280,7 +283,7 @@ async fn a_commit_whose_answer_is_lost_is_unknown_and_found_again() {
     store.faults.lock().lose_answer_of_commit = true;
     assert_eq!(finish(&store, Decision::Abort).await.unwrap_err().certainty(), Certainty::Unknown);
     assert_eq!(finish(&store, Decision::Abort).await.unwrap(), Done::Already);
-    assert_eq!(effects(&store).await, ["try", "cancel"]);
+    assert_eq!(store.effects().await, ["try", "cancel"]);
 }
 
 #[tokio::test]
@@ -291,7 +294,7 @@ async fn phase_two_that_fails_can_be_sent_again() {
     assert_eq!(finish(&store, Decision::Commit).await.unwrap_err().certainty(), Certainty::NotDone);
     assert_eq!(rows(&store).await, [Row::Tried]);
     assert_eq!(finish(&store, Decision::Commit).await.unwrap(), Done::Real);
-    assert_eq!(effects(&store).await, ["try", "confirm"]);
+    assert_eq!(store.effects().await, ["try", "confirm"]);
 }
 
 #[tokio::test]
@@ -302,7 +305,7 @@ async fn an_order_too_large_to_keep_is_refused_before_anything_stays() {
     let reply = run_attempt::<DebitTcc<Ledger>, _>(&store, &Ledger, attempt).await;
     let Err(Fault::Failed(error)) = reply else { panic!("it is too large") };
     assert_eq!(error.code(), &codes::TRANSACTION_TOO_LARGE);
-    assert_eq!((effects(&store).await, rows(&store).await), (vec![], vec![]));
+    assert_eq!((store.effects().await, rows(&store).await), (vec![], vec![]));
 }
 
 #[tokio::test]
@@ -329,7 +332,7 @@ async fn a_try_that_nobody_finished_is_ended_as_the_coordinator_says() {
     assert_eq!(server.sweep_once(&control).await, 1);
     let asked = Inquire { xid: xid(), branch: Some(BranchId::root(1)) };
     assert_eq!(*control.inquired.lock(), [asked.clone(), asked]);
-    assert_eq!((effects(&store).await, rows(&store).await), (vec!["try", "cancel"], vec![Row::Cancelled]));
+    assert_eq!((store.effects().await, rows(&store).await), (vec!["try", "cancel"], vec![Row::Cancelled]));
 }
 
 #[tokio::test]
@@ -345,7 +348,7 @@ async fn what_a_participant_tried_elsewhere_joins_and_a_repeated_try_says_so_aga
     assert!(run_attempt::<DebitTcc<Ledger>, _>(&store, &Ledger, attempt(NESTING)).await.is_err());
     let again = run_attempt::<DebitTcc<Ledger>, _>(&store, &Ledger, attempt(NESTING)).await.unwrap();
     assert_eq!(again.joins, [child]);
-    assert_eq!(effects(&store).await, ["try"]);
+    assert_eq!(store.effects().await, ["try"]);
 }
 
 #[tokio::test]
@@ -371,5 +374,5 @@ async fn both_phases_cross_the_wire_and_a_violation_is_told_as_one() {
     assert_eq!(phase_two(Decision::Commit).await.unwrap().kind, Done::Real);
     let contradicted = Error::from(phase_two(Decision::Abort).await.unwrap_err());
     assert_eq!((contradicted.code(), contradicted.certainty()), (&codes::FENCE_VIOLATION, Certainty::NotDone));
-    assert_eq!(effects(&store).await, ["try", "confirm"]);
+    assert_eq!(store.effects().await, ["try", "confirm"]);
 }
