@@ -5,7 +5,7 @@ use sqlx::{query, query_scalar};
 
 use super::*;
 use crate::SCHEMA_VERSION;
-use crate::testing::{Home, effect, effects};
+use crate::fixtures::{Home, effect, effects};
 
 async fn refused(location: impl AsRef<Path>) -> Error {
     let error = Database::open(location, DatabaseOptions::default()).await.unwrap_err();

@@ -9,7 +9,7 @@ use settee_core::{Certainty, Timestamp};
 use sqlx::query_scalar;
 
 use super::*;
-use crate::testing::{Home, Script, effect, effects};
+use crate::fixtures::{Home, Script, effect, effects};
 use crate::{CommitFault, StatementFault};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use settee_core::error::{ErrorKind, codes};
 
 use super::*;
 use crate::CommitFault;
-use crate::testing::{Home, Script, effect, effects};
+use crate::fixtures::{Home, Script, effect, effects};
 
 fn message(id: &str, offset: u64) -> Message {
     Message {

@@ -4,6 +4,8 @@
 //! fence, the inbox and the outbox share one connection and one commit. Read in this order: `database`, `tx`, `statement`,
 //! `slots`, then the three tables `fence`, `outbox`, `inbox`.
 //!
+//! The feature `testing` adds `testing`, for the tests of services.
+//!
 //! SQLite for now; `Database<Db>` and `Tx<Db>` leave room for others. Left out: migrations and pools, which are sqlx's own, and
 //! databases in memory. In simulation real SQLite runs, each statement inline; [`SqlFaults`] make it fail.
 //! SQL that asks for the time or for randomness gets the real ones there: bind values of the service instead.
@@ -37,5 +39,8 @@ pub use sqlx::Sqlite;
 pub use sweep::{SWEEP_BATCH, SWEEP_EVERY, Swept};
 pub use tx::Tx;
 
+#[cfg(feature = "testing")]
+pub mod testing;
+
 #[cfg(test)]
-mod testing;
+mod fixtures;

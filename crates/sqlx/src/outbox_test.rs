@@ -4,7 +4,7 @@ use settee_core::Certainty;
 use sqlx::{query_scalar, raw_sql};
 
 use super::*;
-use crate::testing::{Home, Script, effect, effects};
+use crate::fixtures::{Home, Script, effect, effects};
 use crate::{CommitFault, DatabaseOptions, MAX_TOPIC_BYTES};
 
 async fn ids(database: &Database) -> Vec<String> {

@@ -3,7 +3,7 @@ use sqlx::query_scalar;
 
 use super::*;
 use crate::DatabaseOptions;
-use crate::testing::Home;
+use crate::fixtures::Home;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 

@@ -7,7 +7,7 @@ use settee_core::{Certainty, Context};
 use sqlx::{query, query_as, query_scalar, raw_sql};
 
 use super::*;
-use crate::testing::{Home, Script, effect, effects, simulated};
+use crate::fixtures::{Home, Script, effect, effects, simulated};
 use crate::{Database, DatabaseOptions};
 
 #[tokio::test]

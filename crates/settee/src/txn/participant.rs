@@ -37,6 +37,11 @@ impl<P: Tcc, S: LocalStore<Tx = P::Tx>> ParticipantServer<P, S> {
         &self.handler
     }
 
+    /// The database.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
     /// Asks once about every overdue try, and carries out what was decided. Returns how many tries ended.
     ///
     /// # Cancel safety
