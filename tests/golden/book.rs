@@ -27,6 +27,11 @@ async fn move_money() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn test_a_service() {
+    read("test-a-service").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn read_a_trace() {
     read("read-a-trace").await;
 }

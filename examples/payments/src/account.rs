@@ -144,3 +144,7 @@ async fn reconcile(_run: Run, ledger: Ledger) -> Reply<Proof> {
     let totals = ledger::totals(&ledger.database).await?;
     Ok(Proof { totals, out_of_balance: ledger::out_of_balance(&ledger.database).await? })
 }
+
+#[cfg(test)]
+#[path = "account_test.rs"]
+mod tests;
