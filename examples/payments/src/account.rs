@@ -125,7 +125,12 @@ impl Credit for Ledger {
     type Tx = Tx;
 
     async fn attempt(&self, tx: &mut Tx, order: &Leg) -> Reply<Hold, Refusal> {
-        ledger::check(tx, order).await?;
+        let balance = ledger::check(tx, order).await?;
+        // Said now: once it is decided, a credit that does not fit could never be confirmed. Credits that are under way together
+        // fit because of the ledger's ceiling.
+        if balance.minor.checked_add(order.minor).is_none() {
+            return Err(refuse(Refusal::TooLarge));
+        }
         Ok(Hold { minor: order.minor })
     }
 
@@ -148,3 +153,7 @@ async fn reconcile(_run: Run, ledger: Ledger) -> Reply<Proof> {
 #[cfg(test)]
 #[path = "account_test.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "account_overflow_test.rs"]
+mod overflow_tests;

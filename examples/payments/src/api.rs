@@ -17,7 +17,8 @@ pub trait Account {
     #[rpc(idempotent, route = "account")]
     async fn find(&self, account: String) -> Reply<Balance, Refusal>;
 
-    /// Opens accounts that are not there yet, all in one commit. Those of other ledgers are left out.
+    /// Opens accounts that are not there yet, all in one commit. Those of other ledgers are left out. `Invalid`, and none is
+    /// opened, when the ledger would hold more of a currency than [`MAX_OPENED_MINOR`](crate::money::MAX_OPENED_MINOR).
     #[rpc(idempotent, route = "ledger")]
     async fn open(&self, ledger: String, accounts: Vec<NewAccount>) -> Reply<()>;
 
@@ -216,6 +217,9 @@ pub enum Refusal {
     /// The debtor has too little.
     #[code("AM04")]
     InsufficientFunds,
+    /// The creditor's account cannot hold so much.
+    #[code("AM02")]
+    TooLarge,
 }
 
 impl Refusal {
@@ -231,6 +235,7 @@ impl Refusal {
             Self::SameAccount => 5,
             Self::OtherCurrency => 6,
             Self::InsufficientFunds => 7,
+            Self::TooLarge => 8,
         }
     }
 }

@@ -1,11 +1,14 @@
 //! The SQL of a ledger. Amounts are minor units; `balance_minor` includes what is frozen.
 
+use std::collections::BTreeMap;
+
 use settee::{Reply, refuse};
 use settee_sqlx::{Database, Tx};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Error, Row, query};
 
 use crate::api::{Balance, Leg, NewAccount, Refusal, Total};
+use crate::ceiling;
 
 const ACCOUNTS: &str = "CREATE TABLE IF NOT EXISTS accounts (
         account       TEXT    PRIMARY KEY,
@@ -35,8 +38,13 @@ const ADD: &str = "UPDATE accounts SET balance_minor = balance_minor + ?1 WHERE 
 const ENTER: &str = "INSERT INTO entries (transfer, account, minor) VALUES (?1, ?2, ?3)";
 const TOTALS: &str = "SELECT currency, SUM(balance_minor) AS minor, SUM(frozen_minor) AS frozen, SUM(opened_minor) AS opened
     FROM accounts GROUP BY currency ORDER BY currency";
-const OUT_OF_BALANCE: &str = "SELECT COUNT(*) AS accounts FROM accounts
-    WHERE balance_minor <> opened_minor + (SELECT COALESCE(SUM(minor), 0) FROM entries WHERE entries.account = accounts.account)";
+/// In two halves of 32 bits, since the debits alone may add up to more than an integer holds: nothing bounds a turnover.
+const OUT_OF_BALANCE: &str = "SELECT COUNT(*) AS accounts FROM (
+        SELECT balance_minor - opened_minor AS gain,
+            (SELECT COALESCE(SUM(minor >> 32), 0) FROM entries WHERE entries.account = accounts.account) AS high,
+            (SELECT COALESCE(SUM(minor & 4294967295), 0) FROM entries WHERE entries.account = accounts.account) AS low
+        FROM accounts
+    ) WHERE (high + (low >> 32) <> gain >> 32) OR (low & 4294967295 <> gain & 4294967295)";
 const ENTRIES_BY_ACCOUNT: &str = "CREATE INDEX IF NOT EXISTS entries_by_account ON entries (account, minor)";
 
 /// Makes the tables that are missing.
@@ -45,16 +53,21 @@ pub(crate) async fn create(database: &Database) -> Reply<()> {
     for table in [ACCOUNTS, ENTRIES, ENTRIES_BY_ACCOUNT] {
         query(table).execute(&mut tx).await?;
     }
+    ceiling::create(&mut tx).await?;
     Ok(tx.commit().await?)
 }
 
-/// Opens accounts that are not there yet.
+/// Opens accounts that are not there yet; all of them, or none when they would bring the ledger over its ceiling.
 pub(crate) async fn open(database: &Database, accounts: &[NewAccount]) -> Reply<()> {
     let mut tx = database.begin().await?;
+    let mut opened = BTreeMap::<&str, i128>::new();
     for new in accounts {
         let opening = query(OPEN).bind(&new.account).bind(&new.owner).bind(&new.currency).bind(new.minor).bind(new.closed);
-        opening.execute(&mut tx).await?;
+        if opening.execute(&mut tx).await?.rows_affected() == 1 {
+            *opened.entry(&new.currency).or_default() += i128::from(new.minor);
+        }
     }
+    ceiling::grow(&mut tx, &opened).await?;
     Ok(tx.commit().await?)
 }
 

@@ -12,6 +12,7 @@
 pub mod account;
 pub mod api;
 mod book;
+mod ceiling;
 mod ledger;
 pub mod money;
 pub mod notify;

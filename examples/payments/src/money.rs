@@ -8,6 +8,10 @@ use std::fmt;
 /// Digits an amount may be written with, leading and trailing zeros included (ISO 20022 `totalDigits`).
 pub const MAX_DIGITS: usize = 18;
 
+/// Minor units of one currency that a ledger may be opened with: half of what an `i64` counts. Money only moves between the two
+/// ledgers, so no account and no sum of a ledger ever holds more than both were opened with, and an `i64` counts that.
+pub const MAX_OPENED_MINOR: i64 = i64::MAX / 2;
+
 /// A decimal number as written: `12.50` and `12.5` differ here, and [`Decimal::minor`] makes them comparable.
 ///
 /// At most 18 digits, so `digits` is below 10^18 and `scale` below 18, unless made by [`Decimal::from_minor`].

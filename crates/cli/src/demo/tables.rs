@@ -86,6 +86,7 @@ pub(crate) fn reason(code: &str) -> &'static str {
         "AC04" => "closed account",
         "AG01" => "debtor and creditor are the same account",
         "AM01" => "the amount is zero",
+        "AM02" => "more than the account can hold",
         "AM03" => "the currency is not the account's",
         "AM04" => "insufficient funds",
         "AM05" => "the id was used before",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::csv_file::{self, Record};
-use super::money::Currency;
+use super::money::{Currency, MAX_OPENED_MINOR, Money};
 use super::problem::{Findings, Problem, Problems, quoted};
 use super::source::{Source, check_id, check_text};
 use super::transfers::{parse_amount, parse_currency};
@@ -53,12 +53,13 @@ pub(super) fn parse(source: &Source<'_>) -> Result<Vec<AccountRow>, Problems> {
     let mut findings = Findings::default();
     let mut rows = Vec::new();
     let mut first_lines = BTreeMap::new();
+    let mut opened = Opened::default();
     csv_file::read(source, &HEADER, &mut findings, |record, findings| {
         if let Some(first) = first_lines.insert(record.field(0).to_owned(), record.line) {
             let account = quoted(record.field(0));
             findings.add(Problem::at(record.line, format!("account {account} was already on line {first}")));
         }
-        match row(&record) {
+        match row(&record).and_then(|row| opened.with(row)) {
             Ok(row) => rows.push(row),
             Err(reason) => findings.add(Problem::at(record.line, reason)),
         }
@@ -68,6 +69,22 @@ pub(super) fn parse(source: &Source<'_>) -> Result<Vec<AccountRow>, Problems> {
     }
     findings.settle(source.file, None)?;
     Ok(rows)
+}
+
+/// What the accounts of a file are opened with, by currency; `None` once that is more than ledgers may hold.
+#[derive(Default)]
+struct Opened(BTreeMap<Currency, Option<i64>>);
+
+impl Opened {
+    /// Counts an account. Only the line that goes over the bound is refused: those behind it are no news.
+    fn with(&mut self, row: AccountRow) -> Result<AccountRow, String> {
+        let currency = row.currency;
+        let sum = self.0.entry(currency).or_insert(Some(0));
+        let Some(before) = *sum else { return Ok(row) };
+        *sum = before.checked_add(row.opening_minor).filter(|minor| *minor <= MAX_OPENED_MINOR);
+        let most = Money { minor: MAX_OPENED_MINOR, currency };
+        sum.map(|_| row).ok_or_else(|| format!("opening balances add up to more than {most}"))
+    }
 }
 
 fn row(record: &Record) -> Result<AccountRow, String> {

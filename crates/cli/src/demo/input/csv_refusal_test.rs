@@ -157,6 +157,24 @@ fn accounts_with_impossible_balances() {
 }
 
 #[test]
+fn accounts_that_hold_more_together_than_any_account_could() {
+    let whole = "999999999999999999";
+    let many: String = (0..30).map(|n| format!("J{n},x,JPY,{whole},open\nE{n},x,EUR,1.00,open\n")).collect();
+    refused_accounts(&many, "a.csv:10: opening balances add up to more than JPY 4611686018427387903");
+    let cents = "A,x,EUR,9999999999999999.99,open\n";
+    let many: String = (0..5).map(|n| cents.replace('A', &n.to_string())).collect();
+    refused_accounts(&many, "a.csv:6: opening balances add up to more than EUR 46116860184273879.03");
+}
+
+#[test]
+fn accounts_that_hold_together_exactly_what_fits_are_accepted() {
+    let text = "account,owner,currency,opening_balance,status\nA,x,JPY,999999999999999999,open\n\
+                B,x,JPY,999999999999999999,open\nC,x,JPY,999999999999999999,open\nD,x,JPY,999999999999999999,open\n\
+                E,x,JPY,611686018427387907,closed\nF,x,JPY,0,open\n";
+    assert_eq!(parse_accounts(Path::new("a.csv"), text.as_bytes()).unwrap().len(), 6);
+}
+
+#[test]
 fn accounts_that_are_ambiguous() {
     refused_accounts(
         "A,x,EUR,1,open\n\"\",x,EUR,1,open\nA,y,EUR,1,closed\nB,x,EUR,1,Open\nC,x,QQQ,1,open\nD,x,EUR,1\n",
