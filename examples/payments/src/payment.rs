@@ -11,7 +11,7 @@ use settee_sqlx::{Database, DatabaseOptions};
 
 use crate::api::{Account, AccountClient, CreditClient, DebitClient, Payment, PaymentServer, Receipt, Refusal, Transfer};
 use crate::book::{Book, Entry};
-use crate::money::{Currency, Decimal};
+use crate::money::{Currency, Decimal, NotMinor};
 use crate::turns::Turns;
 
 /// How long a transfer may take before it is aborted.
@@ -156,7 +156,11 @@ fn amount(order: &Transfer) -> Reply<i64, Refusal> {
         return Err(refuse(Refusal::ZeroAmount));
     }
     let currency = Currency::parse(&order.currency).ok_or_else(invalid)?;
-    amount.minor(currency.exponent()).map_err(|_| invalid())
+    match amount.minor(currency.exponent()) {
+        // Nothing is wrong with it but that no account holds so much: the accounts come first, and the funds then fall short.
+        Err(NotMinor::TooLarge) => Ok(i64::MAX),
+        minor => minor.map_err(|_| invalid()),
+    }
 }
 
 /// The money has moved, whatever became of the note about it.
@@ -166,4 +170,27 @@ fn settled(fault: Fault<Never>) -> Error {
 
 fn receipt(order: &Transfer, xid: String) -> Receipt {
     Receipt { transfer: order.id.clone(), xid }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_that_no_account_holds_is_no_reason_before_the_accounts_were_looked_at() {
+        let of = |amount: &str, currency: &str| {
+            let [id, debtor, creditor, text] = ["t", "a", "b", ""].map(str::to_owned);
+            let (amount, currency) = (amount.to_owned(), currency.to_owned());
+            super::amount(&Transfer { id, debtor, creditor, amount, currency, text })
+        };
+        assert_eq!(of("999999999999999999", "EUR").unwrap(), i64::MAX);
+        assert_eq!(of("999999999999999999", "JPY").unwrap(), 999_999_999_999_999_999);
+        for (amount, currency, reason) in [
+            ("-999999999999999999", "EUR", Refusal::InvalidAmount),
+            ("99999999999999.9999", "EUR", Refusal::InvalidAmount),
+            ("0.00", "EUR", Refusal::ZeroAmount),
+        ] {
+            assert_eq!(of(amount, currency).unwrap_err().refusal(), Some(&reason), "{amount} {currency}");
+        }
+    }
 }

@@ -42,7 +42,8 @@ impl Ledger {
             _ if !self.ids.insert(transfer.id.clone()) => return Err("AM05"),
             Ok(0) => return Err("AM01"),
             Ok(minor) => minor,
-            Err(NotMinor::Negative | NotMinor::TooManyDecimals | NotMinor::TooLarge) => return Err("AM12"),
+            Err(NotMinor::Negative | NotMinor::TooManyDecimals) => return Err("AM12"),
+            Err(NotMinor::TooLarge) => i64::MAX,
         };
         let side = |account: &String| self.rows.get(account).ok_or("AC01");
         let (debtor, creditor) = (side(&transfer.debtor)?, side(&transfer.creditor)?);

@@ -1,0 +1,38 @@
+//! The demo as a process of its own: what it makes of a file.
+#![allow(clippy::disallowed_methods, reason = "starts the binary as a user does")]
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+fn settee(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_settee"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn complaints(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A demo with `flags` on the folder `data`: its report.
+fn demo(data: &Path, flags: &[&str]) -> Value {
+    let output = settee(&["demo", "--json", "--data"]).arg(data).args(flags).output().expect("the binary starts");
+    assert_eq!(output.status.code(), Some(0), "{}", complaints(&output));
+    serde_json::from_slice(&output.stdout).expect("a report")
+}
+
+#[test]
+fn an_amount_beyond_every_account_is_refused_for_the_account_or_the_funds() {
+    let place = tempfile::tempdir().expect("a folder");
+    let [accounts, transfers] = ["a.csv", "t.csv"].map(|name| place.path().join(name));
+    std::fs::write(&accounts, "account,owner,currency,opening_balance,status\na,x,EUR,5.00,open\nb,y,EUR,1.00,open\n").unwrap();
+    let huge = "999999999999999999";
+    let rows = format!("1,a,b,{huge},EUR,\n2,a,nobody,{huge},EUR,\n3,a,b,-{huge},EUR,\n4,a,b,1.00,EUR,\n");
+    std::fs::write(&transfers, format!("id,debtor,creditor,amount,currency,text\n{rows}")).unwrap();
+    let flags = ["--accounts", accounts.to_str().unwrap(), "--transfers", transfers.to_str().unwrap()];
+    let report = demo(&place.path().join("kept"), &flags);
+    assert_eq!(report["transfers"]["by_reason"], json!({ "AC01": 1, "AM04": 1, "AM12": 1 }));
+    assert_eq!(report["transfers"]["accepted"], 1);
+}
