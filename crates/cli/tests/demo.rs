@@ -1,4 +1,4 @@
-//! The demo as a process of its own: what it makes of a file.
+//! The demo as a process of its own: what it makes of a file, and of a file for the second time.
 #![allow(clippy::disallowed_methods, reason = "starts the binary as a user does")]
 
 use std::path::Path;
@@ -21,6 +21,18 @@ fn demo(data: &Path, flags: &[&str]) -> Value {
     let output = settee(&["demo", "--json", "--data"]).arg(data).args(flags).output().expect("the binary starts");
     assert_eq!(output.status.code(), Some(0), "{}", complaints(&output));
     serde_json::from_slice(&output.stdout).expect("a report")
+}
+
+#[test]
+fn a_file_that_was_settled_before_loses_every_process_once_all_the_same() {
+    let place = tempfile::tempdir().expect("a folder");
+    let data = place.path().join("kept");
+    let first = demo(&data, &[]);
+    let again = demo(&data, &["--chaos"]);
+    let killed: Vec<_> = again["chaos"].as_array().expect("kills").iter().map(|strike| strike["killed"].clone()).collect();
+    assert_eq!(killed, ["server", "account", "payment", "notify"]);
+    assert_eq!(again["transfers"]["by_reason"], first["transfers"]["by_reason"]);
+    assert_eq!(again["transfers"]["unknown"], 0);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Chaos: kills one process after the other while transfers are open, and measures when each is of use again.
 //!
-//! Kills are a fifth of the file apart. The next one waits until the process before it has answered, and the driver hands out
-//! nothing more while it waits, so that transfers are left to be open when it comes.
+//! Kills are a fifth of the file apart. The next one waits until the process before it has answered. A transfer is kept back for
+//! each kill that is still to come, so that one is open when it comes, however fast the file is: one that was settled before is
+//! over faster than a process comes back.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -43,12 +44,37 @@ pub(crate) struct Strike {
 
 type Probing<'a> = Pin<Box<dyn Future<Output = Strike> + Send + 'a>>;
 
+/// How far the file is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Course {
+    /// Transfers that ended.
+    pub(crate) ended: usize,
+    /// Transfers that were handed out and have not ended.
+    pub(crate) under_way: usize,
+    /// Transfers that were not handed out.
+    pub(crate) left: usize,
+}
+
+/// What became of all kills.
+#[derive(Debug)]
+pub(crate) struct Struck {
+    /// What was killed.
+    pub(crate) strikes: Vec<Strike>,
+    /// Who was to be killed, and was not: no transfer was left to be open.
+    pub(crate) spared: Vec<&'static str>,
+    /// Duplicates that processes had suppressed when they were killed, and forgot with it.
+    pub(crate) duplicates_forgotten: u64,
+}
+
+/// After how many ended transfers whom to kill, in order.
+#[derive(Debug, Default)]
+struct KillPlan(VecDeque<(usize, Role)>);
+
 /// The kills of one demo.
 pub(crate) struct Chaos<'a> {
     supervisor: &'a Supervisor,
     clients: &'a Clients,
-    /// After how many ended transfers whom to kill.
-    due: VecDeque<(usize, Role)>,
+    plan: KillPlan,
     probing: Option<Probing<'a>>,
     strikes: Vec<Strike>,
     /// Duplicates that processes had suppressed when they were killed, which they forget.
@@ -58,13 +84,13 @@ pub(crate) struct Chaos<'a> {
 impl<'a> Chaos<'a> {
     /// Kills spread over `transfers`; none unless `enabled`.
     pub(crate) fn new(supervisor: &'a Supervisor, clients: &'a Clients, enabled: bool, transfers: usize) -> Self {
-        let due = if enabled { thresholds(transfers) } else { VecDeque::new() };
-        Self { supervisor, clients, due, probing: None, strikes: Vec::new(), duplicates_forgotten: 0 }
+        let plan = if enabled { KillPlan::spread(transfers) } else { KillPlan::default() };
+        Self { supervisor, clients, plan, probing: None, strikes: Vec::new(), duplicates_forgotten: 0 }
     }
 
-    /// Whether no further transfer may begin: a kill is due, and the process before it is not back.
-    pub(crate) fn holds(&self, ended: usize) -> bool {
-        self.is_probing() && self.is_due(ended)
+    /// How many further transfers may begin now.
+    pub(crate) fn room(&self, course: Course) -> usize {
+        self.plan.room(course, self.is_probing())
     }
 
     /// Whether a process that was killed is being waited for.
@@ -72,12 +98,17 @@ impl<'a> Chaos<'a> {
         self.probing.is_some()
     }
 
+    /// Whether a process is to be killed now.
+    pub(crate) fn is_due(&self, ended: usize) -> bool {
+        self.plan.is_due(ended) && !self.is_probing()
+    }
+
     /// Kills the next process if enough transfers have ended. Called while others are open.
     pub(crate) async fn strike_if_due(&mut self, ended: usize) -> Result<(), Failure> {
-        if !self.is_due(ended) || self.is_probing() {
+        if !self.is_due(ended) {
             return Ok(());
         }
-        let Some((_, role)) = self.due.pop_front() else { return Ok(()) };
+        let Some(role) = self.plan.next(ended) else { return Ok(()) };
         if role == Role::Notify {
             let counts = probe(|| self.clients.notify.counts()).await;
             self.duplicates_forgotten += counts.map_or(0, |counts| counts.duplicates_suppressed);
@@ -99,19 +130,37 @@ impl<'a> Chaos<'a> {
         self.strikes.push(strike);
     }
 
-    /// What was killed, and duplicates that were forgotten with it.
-    pub(crate) fn into_strikes(self) -> (Vec<Strike>, u64) {
-        (self.strikes, self.duplicates_forgotten)
-    }
-
-    fn is_due(&self, ended: usize) -> bool {
-        self.due.front().is_some_and(|(after, _)| ended >= *after)
+    /// What became of every kill that was asked for.
+    pub(crate) fn into_struck(self) -> Struck {
+        let spared = self.plan.0.iter().map(|(_, role)| role.application()).collect();
+        Struck { strikes: self.strikes, spared, duplicates_forgotten: self.duplicates_forgotten }
     }
 }
 
-fn thresholds(transfers: usize) -> VecDeque<(usize, Role)> {
-    let parts = VICTIMS.len() + 1;
-    VICTIMS.iter().enumerate().map(|(index, role)| (transfers * (index + 1) / parts, *role)).collect()
+impl KillPlan {
+    fn spread(transfers: usize) -> Self {
+        let parts = VICTIMS.len() + 1;
+        Self(VICTIMS.iter().enumerate().map(|(index, role)| (transfers * (index + 1) / parts, *role)).collect())
+    }
+
+    fn is_due(&self, ended: usize) -> bool {
+        self.0.front().is_some_and(|(after, _)| ended >= *after)
+    }
+
+    /// Whom to kill now.
+    fn next(&mut self, ended: usize) -> Option<Role> {
+        if self.is_due(ended) { self.0.pop_front().map(|(_, role)| role) } else { None }
+    }
+
+    /// How many transfers may begin: all but one for each kill to come; for one that is due, just the one that it needs, and none
+    /// while it waits for the process before.
+    fn room(&self, course: Course, is_probing: bool) -> usize {
+        match (self.is_due(course.ended), is_probing) {
+            (true, true) => 0,
+            (true, false) => usize::from(course.under_way == 0).min(course.left),
+            (false, _) => course.left.saturating_sub(self.0.len()),
+        }
+    }
 }
 
 async fn first_success(clients: &Clients, role: Role, killed: Instant) -> Strike {
@@ -151,8 +200,43 @@ mod tests {
 
     #[test]
     fn every_victim_falls_once_and_with_a_fifth_of_the_file_before_and_behind_it() {
-        let plan: Vec<_> = thresholds(100).into_iter().map(|(after, role)| (after, role.application())).collect();
+        let plan: Vec<_> = KillPlan::spread(100).0.into_iter().map(|(after, role)| (after, role.application())).collect();
         assert_eq!(plan, [(20, "server"), (40, "account"), (60, "payment"), (80, "notify")]);
-        assert_eq!(thresholds(101).back().unwrap().0, 80);
+        assert_eq!(KillPlan::spread(101).0.back().unwrap().0, 80);
+    }
+
+    /// A file whose transfers all end before a process that was killed is back: how often each kill finds one open, and how many
+    /// transfers end.
+    fn struck(transfers: usize, concurrency: usize) -> (usize, usize) {
+        let (mut plan, mut kills, mut is_probing) = (KillPlan::spread(transfers), 0, false);
+        let mut course = Course { ended: 0, under_way: 0, left: transfers };
+        loop {
+            let begun = plan.room(course, is_probing).min(concurrency - course.under_way);
+            course = Course { under_way: course.under_way + begun, left: course.left - begun, ..course };
+            let is_struck = course.under_way > 0 && !is_probing && plan.next(course.ended).is_some();
+            kills += usize::from(is_struck);
+            is_probing |= is_struck;
+            match (course.under_way, is_probing) {
+                (0, false) => return (kills, course.ended),
+                (0, true) => is_probing = false,
+                _ => course = Course { ended: course.ended + 1, under_way: course.under_way - 1, ..course },
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_over_faster_than_a_process_comes_back_is_struck_as_often_all_the_same() {
+        for transfers in [0, 1, 2, 3, 4, 5, 99, 100, 101, 200, 1_000] {
+            for concurrency in [1, 2, 64, 1_024] {
+                // A file that has fewer transfers than there are kills cannot give each of them one; it is settled even so.
+                let expected = (VICTIMS.len().min(transfers), transfers);
+                assert_eq!(struck(transfers, concurrency), expected, "{transfers}, {concurrency} at a time");
+            }
+        }
+    }
+
+    #[test]
+    fn without_kills_nothing_is_kept_back() {
+        assert_eq!(KillPlan::default().room(Course { ended: 0, under_way: 0, left: 7 }, false), 7);
     }
 }

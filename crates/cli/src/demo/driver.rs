@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use hdrhistogram::Histogram;
 use settee::trace::TraceContext;
 use settee::{Context, ErrorKind, Fault};
@@ -14,7 +14,7 @@ use settee_core::mask;
 use settee_payments::api::{Payment, PaymentClient, Transfer};
 use tokio::time::Instant;
 
-use super::chaos::Chaos;
+use super::chaos::{Chaos, Course};
 use super::clients::Clients;
 use super::file::{REPEATED, TransferFile};
 use super::ledgers::answered;
@@ -95,25 +95,27 @@ impl Driver<'_> {
         let mut under_way = FuturesUnordered::new();
         let mut ended = 0;
         loop {
-            while under_way.len() < self.concurrency
-                && !chaos.holds(ended)
-                && let Some(place) = keeper.next()
-            {
-                under_way.push(self.send(place, &limited));
-            }
-            if !under_way.is_empty() {
+            let left = self.file.orders.len() - ended - under_way.len();
+            let room = chaos.room(Course { ended, under_way: under_way.len(), left }).min(self.concurrency - under_way.len());
+            under_way.extend(std::iter::from_fn(|| keeper.next()).take(room).map(|place| self.send(place, &limited)));
+            // Polled once before a kill: what was just handed out is then open indeed.
+            let mut done = if chaos.is_due(ended) { under_way.next().now_or_never().flatten() } else { None };
+            if done.is_none() && !under_way.is_empty() {
                 chaos.strike_if_due(ended).await?;
             }
-            if under_way.is_empty() && !chaos.is_probing() {
+            if done.is_none() && under_way.is_empty() && !chaos.is_probing() {
                 break;
             }
-            tokio::select! {
-                Some((place, answer, took)) = under_way.next() => {
-                    ended += 1;
-                    progress.advance();
-                    keeper.ended(place, outcomes.take(place, &self.file.orders[place], answer, took));
-                }
-                () = chaos.probed(), if chaos.is_probing() => {}
+            if done.is_none() {
+                done = tokio::select! {
+                    next = under_way.next(), if !under_way.is_empty() => next,
+                    () = chaos.probed(), if chaos.is_probing() => None,
+                };
+            }
+            if let Some((place, answer, took)) = done {
+                ended += 1;
+                progress.advance();
+                keeper.ended(place, outcomes.take(place, &self.file.orders[place], answer, took));
             }
         }
         outcomes.limited = limited.load(Ordering::Relaxed);

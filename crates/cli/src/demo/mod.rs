@@ -119,7 +119,6 @@ async fn find_out(plan: &Plan, supervisor: &Supervisor, clients: &Clients) -> Re
 
     let settled = settle::settle(clients, &outcomes.accepted, counted).await;
     let after = ledgers::sums(clients).await?;
-    let (strikes, duplicates_forgotten) = chaos.into_strikes();
     Ok(Findings {
         read: file.len(),
         replayed: known.iter().filter(|known| **known).count() as u64,
@@ -127,8 +126,7 @@ async fn find_out(plan: &Plan, supervisor: &Supervisor, clients: &Clients) -> Re
         after,
         outcomes,
         settled,
-        strikes,
-        duplicates_forgotten,
+        struck: chaos.into_struck(),
         peak_rss_bytes: supervisor.peak_rss_bytes(),
     })
 }

@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use settee::txn::TransactionStats;
 
-use super::chaos::Strike;
+use super::chaos::{Strike, Struck};
 use super::driver::Outcomes;
 use super::ledgers::{Sums, as_decimals};
 use super::settle::{Settled, SlowestTrace};
@@ -23,6 +23,9 @@ pub(crate) struct Report {
     pub(crate) flow: Flow,
     pub(crate) trace: Trace,
     pub(crate) chaos: Vec<Strike>,
+    /// Processes that were to be killed and were not.
+    #[serde(skip)]
+    pub(crate) spared: Vec<&'static str>,
     /// Transfers with an outcome each second, from the first one to the last.
     pub(crate) throughput_per_s: f64,
     pub(crate) latency_ms: Latency,
@@ -109,16 +112,14 @@ pub(crate) struct Findings {
     pub(crate) after: Sums,
     pub(crate) outcomes: Outcomes,
     pub(crate) settled: Settled,
-    pub(crate) strikes: Vec<Strike>,
-    pub(crate) duplicates_forgotten: u64,
+    pub(crate) struck: Struck,
     pub(crate) peak_rss_bytes: Option<u64>,
 }
 
 impl Report {
     /// Puts findings in their place.
     pub(crate) fn new(findings: Findings) -> Self {
-        let Findings { read, replayed, before, after, outcomes, settled, strikes, duplicates_forgotten, peak_rss_bytes } =
-            findings;
+        let Findings { read, replayed, before, after, outcomes, settled, struck, peak_rss_bytes } = findings;
         let reconciled = is_conserved(&settled);
         let seconds = outcomes.took.as_secs_f64();
         let with_outcome = (outcomes.accepted.len() as u64 + outcomes.rejected()) as f64;
@@ -136,13 +137,14 @@ impl Report {
             messages: Messages {
                 sent: settled.sent,
                 applied: settled.applied,
-                duplicates_suppressed: settled.duplicates.map(|duplicates| duplicates + duplicates_forgotten),
+                duplicates_suppressed: settled.duplicates.map(|duplicates| duplicates + struck.duplicates_forgotten),
                 dead: settled.dead,
             },
             job: Job { runs: settled.runs, reconciled },
             flow: Flow { limited: outcomes.limited },
             trace: Trace::of(settled.trace),
-            chaos: strikes,
+            chaos: struck.strikes,
+            spared: struck.spared,
             throughput_per_s: rounded(with_outcome / seconds.max(f64::MIN_POSITIVE)),
             latency_ms: Latency { p50: quantile(&outcomes.latency, 0.5), p99: quantile(&outcomes.latency, 0.99) },
             seconds: rounded(seconds),
@@ -152,7 +154,7 @@ impl Report {
 
     /// What must never be, in words; empty when all is well.
     pub(crate) fn broken(&self) -> Vec<String> {
-        let Self { transfers, money, transactions, messages, job, .. } = self;
+        let Self { transfers, money, transactions, messages, job, spared, .. } = self;
         let is = |broken: bool, what: String| broken.then_some(what);
         let left = |count: Option<u64>, what: &str| match count {
             Some(0) => None,
@@ -170,6 +172,7 @@ impl Report {
                 messages.applied != Some(transfers.accepted),
                 format!("transfers accepted: {}, notified: {applied}", transfers.accepted),
             ),
+            is(!spared.is_empty(), format!("killed only in part, no transfer was left to be open: not {}", spared.join(", "))),
         ];
         every.into_iter().flatten().collect()
     }

@@ -44,8 +44,11 @@ fn findings() -> Findings {
         after: Sums::from([("EUR".into(), 150)]),
         outcomes,
         settled,
-        strikes: vec![Strike { killed: "server", first_success_after_ms: Some(412) }],
-        duplicates_forgotten: 4,
+        struck: Struck {
+            strikes: vec![Strike { killed: "server", first_success_after_ms: Some(412) }],
+            spared: Vec::new(),
+            duplicates_forgotten: 4,
+        },
         peak_rss_bytes: Some(1_048_576),
     }
 }
@@ -144,6 +147,15 @@ fn money_that_is_gone_or_held_or_unexplained_is_never_called_conserved() {
     assert!(!with(vec![unexplained]).money.conserved, "an account is not what its entries say");
     let changed = Report::new(Findings { after: Sums::from([("EUR".into(), 151)]), ..findings() });
     assert_eq!(changed.broken(), ["the ledgers do not hold what they held before"]);
+}
+
+#[test]
+fn a_kill_that_was_asked_for_and_did_not_happen_is_never_silent() {
+    let mut findings = findings();
+    findings.struck.spared = vec!["payment", "notify"];
+    let report = Report::new(findings);
+    assert_eq!(report.broken(), ["killed only in part, no transfer was left to be open: not payment, notify"]);
+    assert!(serde_json::to_value(&report).unwrap().get("spared").is_none(), "the keys are an interface");
 }
 
 #[test]
