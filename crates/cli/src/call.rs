@@ -84,7 +84,7 @@ async fn follow(args: &Args) -> Result<(), CommandError> {
     })
     .await?;
     while let Some(update) = updates.next().await {
-        if !output::print(&output::compact(&update?)?) {
+        if !output::print(&output::compact(&update?)?)? {
             break;
         }
     }

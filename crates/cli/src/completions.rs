@@ -39,8 +39,7 @@ impl Shell {
 
 /// Prints the script for `command`, which is this program.
 pub(crate) fn run(args: &Args, command: Command) -> ExitCode {
-    output::print(script(args.shell, command).trim_end());
-    ExitCode::SUCCESS
+    output::finish(Ok(script(args.shell, command).trim_end().to_owned()), false)
 }
 
 fn script(shell: Shell, command: Command) -> String {

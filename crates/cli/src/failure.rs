@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::output;
+
 /// Why a command ends without having done what it was asked.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -38,9 +40,9 @@ impl Failure {
     /// Shows it on stderr, and gives what the process exits with.
     pub(crate) fn report(&self) -> ExitCode {
         if let Some(details) = &self.details {
-            eprintln!("{details}");
+            output::complain(details);
         }
-        eprintln!("error: {self}");
+        output::complain(format_args!("error: {self}"));
         ExitCode::from(self.exit)
     }
 

@@ -11,7 +11,7 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 use serde_json::{Value, json};
 use settee::error::{Code, codes};
-use settee::{Certainty, Error};
+use settee::{Certainty, Error, ErrorKind};
 
 /// What stands in a table where there is nothing.
 pub(crate) const NOTHING: &str = "-";
@@ -100,17 +100,22 @@ impl From<Error> for CommandError {
 /// Prints what a command came to, and turns it into the exit code of the process. With `json`, errors are one JSON object on stderr.
 pub(crate) fn finish(outcome: Result<String, CommandError>, json: bool) -> ExitCode {
     match outcome {
-        Ok(text) => {
-            print(&text);
-            ExitCode::SUCCESS
-        }
-        Err(failure) => {
-            let text = if json { failure.json().to_string() } else { error_line(&failure) };
-            // Nobody is left to tell when stderr is closed.
-            let _ = writeln!(io::stderr(), "{text}");
-            ExitCode::from(failure.exit_code())
-        }
+        Ok(text) => match print(&text) {
+            Ok(_) => ExitCode::SUCCESS,
+            Err(error) => failed(&error.into(), json),
+        },
+        Err(failure) => failed(&failure, json),
     }
+}
+
+fn failed(failure: &CommandError, json: bool) -> ExitCode {
+    complain(if json { failure.json().to_string() } else { error_line(failure) });
+    ExitCode::from(failure.exit_code())
+}
+
+/// Writes a line to stderr. Nobody is left to tell when that is closed.
+pub(crate) fn complain(line: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// An error for people: one line that says what, then the code with its page, whether it happened, and what to do.
@@ -186,16 +191,56 @@ pub(crate) fn is_terminal() -> bool {
 }
 
 /// Writes text and a line break to stdout. `false`: nobody reads any more.
-pub(crate) fn print(text: &str) -> bool {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{text}").and_then(|()| out.flush()).is_ok()
+///
+/// # Errors
+/// `Internal`, done, when stdout does not take it, such as a file on a full disk: what was asked for happened all the same.
+pub(crate) fn print(text: &str) -> Result<bool, Error> {
+    print_to(&mut io::stdout().lock(), text)
+}
+
+fn print_to(out: &mut impl Write, text: &str) -> Result<bool, Error> {
+    read_on(writeln!(out, "{text}").and_then(|()| out.flush()))
+}
+
+/// Whether somebody still reads what was written to stdout.
+///
+/// # Errors
+/// As [`print`].
+pub(crate) fn read_on(written: io::Result<()>) -> Result<bool, Error> {
+    match written {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => {
+            let message = format!("write to stdout: {error}");
+            Err(Error::new(ErrorKind::Internal, codes::INTERNAL, message).with_certainty(Certainty::Done).caused_by(error))
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use settee::ErrorKind;
-
     use super::*;
+
+    /// A stdout that takes nothing.
+    struct Refusing(io::ErrorKind);
+
+    impl Write for Refusing {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_no_failure_and_a_full_disk_is_never_silent() {
+        assert!(print_to(&mut Vec::new(), "text").unwrap());
+        assert!(!print_to(&mut Refusing(io::ErrorKind::BrokenPipe), "text").unwrap());
+        let failed = print_to(&mut Refusing(io::ErrorKind::StorageFull), "text").unwrap_err();
+        assert_eq!((failed.message(), failed.certainty()), ("write to stdout: no storage space", Certainty::Done));
+    }
 
     #[test]
     fn an_unknown_outcome_is_never_shown_as_a_failure_that_may_be_repeated_blindly() {

@@ -8,6 +8,7 @@ use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 
 use crate::Cli;
 use crate::failure::Failure;
+use crate::output;
 
 /// What clap knows of a slip of the hand: where it names the wrong word, and where the one that is nearest.
 const SLIPS: [(ContextKind, ContextKind); 3] = [
@@ -19,8 +20,8 @@ const SLIPS: [(ContextKind, ContextKind); 3] = [
 /// Help goes to stdout as clap has it; an error becomes our one line.
 pub(crate) fn explain(error: &Error, arguments: &[OsString]) -> ExitCode {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        let _nobody_reads_it_then = error.print();
-        return ExitCode::SUCCESS;
+        let printed = output::read_on(error.print()).map_err(Failure::from);
+        return printed.map_or_else(|failure| failure.report(), |_| ExitCode::SUCCESS);
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let _nobody_reads_it_then = error.print();

@@ -1,6 +1,7 @@
-//! The demo as a process of its own: what it makes of a file, and of a file for the second time.
+//! The demo as a process of its own: what it makes of a file twice, and of a stdout that takes nothing.
 #![allow(clippy::disallowed_methods, reason = "starts the binary as a user does")]
 
+use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -47,4 +48,22 @@ fn an_amount_beyond_every_account_is_refused_for_the_account_or_the_funds() {
     let report = demo(&place.path().join("kept"), &flags);
     assert_eq!(report["transfers"]["by_reason"], json!({ "AC01": 1, "AM04": 1, "AM12": 1 }));
     assert_eq!(report["transfers"]["accepted"], 1);
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_an_error_and_one_that_nobody_reads_is_none() {
+    let full = || Stdio::from(File::options().write(true).open("/dev/full").expect("linux has one"));
+    let commands: [&[&str]; 3] = [&["demo", "--json", "--generate", "5"], &["completions", "bash"], &["--help"]];
+    for arguments in commands {
+        let unwritten = settee(arguments).stdout(full()).output().expect("the binary starts");
+        let complaints = complaints(&unwritten);
+        assert_eq!(unwritten.status.code(), Some(1), "{arguments:?}: {complaints}");
+        assert!(complaints.starts_with("error: write to stdout: No space left on device"), "{arguments:?}: {complaints}");
+    }
+    for arguments in commands {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let unread = settee(arguments).stdout(writer).output().expect("the binary starts");
+        assert_eq!((unread.status.code(), complaints(&unread).as_str()), (Some(0), ""), "{arguments:?}");
+    }
 }

@@ -48,6 +48,7 @@ use self::settle::Before;
 use self::supervisor::{Processes, Supervisor};
 use crate::failure::Failure;
 use crate::logs;
+use crate::output;
 use crate::signals::Signals;
 
 /// Runs the demo: exit code 0 when every transfer has its outcome and every invariant holds, else 1.
@@ -133,21 +134,22 @@ async fn find_out(plan: &Plan, supervisor: &Supervisor, clients: &Clients) -> Re
 
 /// Prints the report, and what is wrong beside it.
 fn show(plan: &Plan, report: &Report) -> Result<ExitCode, Failure> {
-    if plan.json {
-        println!("{}", serde_json::to_string(report).map_err(|error| Failure::failed(format!("write the report: {error}")))?);
-    } else {
-        println!("{}", tables::render(report));
-    }
+    let text = match plan.json {
+        true => serde_json::to_string(report).map_err(|error| Failure::failed(format!("write the report: {error}")))?,
+        false => tables::render(report),
+    };
+    let printed = output::print(&text);
     let broken = report.broken();
     for what in &broken {
-        eprintln!("error: {what}");
+        output::complain(format_args!("error: {what}"));
     }
+    printed?;
     Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// On stderr, since stdout is for the report.
 fn show_console(server: SocketAddr) {
-    eprintln!("console: http://{server}/  (Ctrl-C ends the demo)");
+    output::complain(format_args!("console: http://{server}/  (Ctrl-C ends the demo)"));
 }
 
 async fn or_interrupted<T>(signals: &mut Signals, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
