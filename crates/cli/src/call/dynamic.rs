@@ -1,8 +1,10 @@
 //! Values and refusals of services that are known only at run time, read from MessagePack and shown as JSON.
 //!
-//! JSON has no bytes and no keys other than text: bytes become arrays of numbers, as they are over HTTP, and keys their text.
+//! JSON has no bytes and no keys other than text: bytes become arrays of numbers, as they are over HTTP, and keys their text. The
+//! addresses of sockets travel as numbers, and are shown as everywhere else: `127.0.0.1:7400`.
 
 use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
@@ -131,7 +133,18 @@ impl<'de> Visitor<'de> for AnyVisitor {
         while let Some((AnyValue(key), AnyValue(value))) = entries.next_entry()? {
             object.insert(key_text(key), value);
         }
-        Ok(object.into())
+        Ok(socket_address(&object).map_or(Value::Object(object), |address| address.to_string().into()))
+    }
+}
+
+/// The address that `{"V4": [[127, 0, 0, 1], 7400]}` is, or the same with `V6` and sixteen numbers: serde's compact form.
+fn socket_address(object: &Map<String, Value>) -> Option<SocketAddr> {
+    let (version, value) = object.iter().next().filter(|_| object.len() == 1)?;
+    let (octets, port) = serde_json::from_value::<(Vec<u8>, u16)>(value.clone()).ok()?;
+    match version.as_str() {
+        "V4" => Some((Ipv4Addr::from(<[u8; 4]>::try_from(octets).ok()?), port).into()),
+        "V6" => Some((Ipv6Addr::from(<[u8; 16]>::try_from(octets).ok()?), port).into()),
+        _ => None,
     }
 }
 
@@ -159,6 +172,24 @@ mod tests {
         let numbered = BTreeMap::from([(7_u32, "seven")]);
         let numbered: MapDeserializer<'_, _, ValueError> = MapDeserializer::new(numbered.into_iter());
         assert_eq!(AnyValue::deserialize(numbered).unwrap().0, json!({ "7": "seven" }));
+    }
+
+    #[test]
+    fn an_address_is_shown_as_people_write_it_and_nothing_else_is_taken_for_one() {
+        let shown = |value: Value| AnyValue::deserialize(value).unwrap().0;
+        let here = json!({ "address": { "V4": [[127, 0, 0, 1], 43_617] } });
+        assert_eq!(shown(here), json!({ "address": "127.0.0.1:43617" }));
+        let six = json!([{ "V6": [[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], 80] }]);
+        assert_eq!(shown(six), json!(["[::1]:80"]));
+        for other in [
+            json!({ "V4": [[127, 0, 0], 80] }),
+            json!({ "V4": [[127, 0, 0, 256], 80] }),
+            json!({ "V4": [[127, 0, 0, 1], 65_536] }),
+            json!({ "V4": [[127, 0, 0, 1], 80], "V6": null }),
+            json!({ "V5": [[127, 0, 0, 1], 80] }),
+        ] {
+            assert_eq!(shown(other.clone()), other);
+        }
     }
 
     #[test]
