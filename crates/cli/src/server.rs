@@ -52,6 +52,7 @@ pub(crate) async fn run(args: Args) -> ExitCode {
 
 async fn serve(args: &Args) -> Result<(), CommandError> {
     refuse_strangers(args)?;
+    refuse_files(args)?;
     logs::start(LOGS);
     let mut signals = Signals::listen()?;
     let engines = Engines::embedded(&args.data).await.map_err(|error| args.not_started(error))?;
@@ -105,6 +106,16 @@ pub(crate) fn refuse_strangers(args: &Args) -> Result<(), CommandError> {
          try: settee server --listen {}",
         default_server()
     )))
+}
+
+/// Looked at before anything is begun: `--data` names a folder, or one to be made.
+pub(crate) fn refuse_files(args: &Args) -> Result<(), CommandError> {
+    let data = args.data.display();
+    if !args.data.exists() || args.data.is_dir() {
+        return Ok(());
+    }
+    let listen = args.listen;
+    Err(CommandError::Usage(format!("--data {data} is not a folder\n  try: settee server --listen {listen} --data OTHER_FOLDER")))
 }
 
 fn lost(args: &Args) -> Error {

@@ -140,3 +140,17 @@ fn a_server_that_strangers_could_reach_is_refused_unless_asked_for() {
         assert!(refused(allowed).is_none(), "{allowed:?}");
     }
 }
+
+#[test]
+fn a_server_is_never_started_on_a_file() {
+    let on = |data: &str| match Cli::try_parse_from(["settee", "server", "--data", data]).unwrap().command {
+        Command::Server(args) => server::refuse_files(&args).err(),
+        other => panic!("{other:?}"),
+    };
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let error = on(manifest).unwrap();
+    let expected =
+        format!("error: --data {manifest} is not a folder\n  try: settee server --listen 127.0.0.1:7400 --data OTHER_FOLDER");
+    assert_eq!((error_line(&error), error.exit_code()), (expected, 2));
+    assert!(on(env!("CARGO_MANIFEST_DIR")).is_none() && on("nowhere/yet").is_none());
+}
