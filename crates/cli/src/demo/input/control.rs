@@ -1,9 +1,8 @@
 //! The counts and control sums by which an ISO 20022 file vouches for itself.
 
-use std::cmp::Ordering;
 use std::fmt;
 
-use super::money::{Decimal, pointed};
+use super::money::{Decimal, NotDecimal, pointed};
 use super::original::StatedTotals;
 use super::problem::{Findings, Problem, quoted};
 
@@ -57,7 +56,7 @@ impl Stated {
     /// that is a finding already.
     pub(super) fn check(&self, totals: &Totals, findings: &mut Findings) {
         if let Some(stated) = &self.count
-            && stated.value.parse() != Ok(totals.count)
+            && count(&stated.value) != Some(totals.count)
         {
             let reason = format!("<NbOfTxs> is {} but there are {}", quoted(&stated.value), totals.count);
             findings.add(Problem::at(stated.line, reason));
@@ -70,10 +69,15 @@ impl Stated {
     }
 }
 
+/// Digits and nothing else: the parser of the standard library takes a `+` too.
+fn count(text: &str) -> Option<u64> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
 fn check_sum(stated: &str, sum: Option<ControlSum>, amounts_read: bool) -> Result<(), String> {
-    let stated = Decimal::parse(stated).map_err(|error| error.to_string())?;
+    let stated = Number::parse(stated).ok_or_else(|| NotDecimal::Syntax.to_string())?;
     match sum {
-        Some(sum) if sum.compare(stated) == Some(Ordering::Equal) => Ok(()),
+        Some(sum) if sum.equals(stated) => Ok(()),
         Some(sum) => Err(format!("is not the sum of the amounts, {sum}")),
         None if amounts_read => Err("cannot be the sum of the amounts, which is larger".into()),
         None => Ok(()),
@@ -95,9 +99,8 @@ impl ControlSum {
     }
 
     /// Compares as numbers: `10.0` equals `10.00`.
-    pub(super) fn compare(self, stated: Decimal) -> Option<Ordering> {
-        let (left, right, _) = self.aligned(stated)?;
-        Some(left.cmp(&right))
+    fn equals(self, stated: Number<'_>) -> bool {
+        Number::parse(&self.to_string()) == Some(stated)
     }
 
     fn aligned(self, other: Decimal) -> Option<(i128, i128, u8)> {
@@ -105,6 +108,32 @@ impl ControlSum {
         let scale = self.scale.max(other_scale);
         let grown = |digits: i128, from: u8| digits.checked_mul(10_i128.checked_pow(u32::from(scale - from))?);
         Some((grown(self.digits, self.scale)?, grown(digits, other_scale)?, scale))
+    }
+}
+
+/// A number as written, of any length and less the zeros that change nothing: a sum has more digits than an amount may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Number<'a> {
+    negative: bool,
+    whole: &'a str,
+    fraction: &'a str,
+}
+
+impl<'a> Number<'a> {
+    /// Reads `-?[0-9]+(\.[0-9]+)?`.
+    fn parse(text: &'a str) -> Option<Self> {
+        let unsigned = text.strip_prefix('-').unwrap_or(text);
+        let (whole, fraction) = match unsigned.split_once('.') {
+            Some((_, "")) => return None,
+            Some(parts) => parts,
+            None => (unsigned, ""),
+        };
+        if whole.is_empty() || !whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
+        let is_zero = whole.is_empty() && fraction.is_empty();
+        Some(Self { negative: !is_zero && unsigned.len() < text.len(), whole, fraction })
     }
 }
 
@@ -127,10 +156,34 @@ mod tests {
         let sum = ["10", "0.5", "-0.25"].iter().try_fold(ControlSum::default(), |sum, text| sum.plus(decimal(text)));
         let sum = sum.unwrap();
         assert_eq!(sum.to_string(), "10.25");
-        assert_eq!(sum.compare(decimal("10.250")), Some(Ordering::Equal));
-        assert_eq!(sum.compare(decimal("10.2")), Some(Ordering::Greater));
+        assert_eq!(check_sum("10.250", Some(sum), true), Ok(()));
+        assert!(check_sum("10.2", Some(sum), true).is_err());
         let fine = ControlSum::default().plus(decimal("0.00000000000000001")).unwrap();
         let large = (0..2000).try_fold(fine, |sum, _| sum.plus(decimal("999999999999999999")));
         assert!(large.is_none());
+    }
+
+    #[test]
+    fn a_sum_of_many_large_amounts_may_have_more_digits_than_an_amount() {
+        let sum = (0..12).try_fold(ControlSum::default(), |sum, _| sum.plus(decimal("9999999999999999.99")));
+        for right in ["119999999999999999.88", "00119999999999999999.8800", "119999999999999999.880000000000000000000000000"] {
+            assert_eq!(check_sum(right, sum, true), Ok(()), "{right}");
+        }
+        let long = "9".repeat(100);
+        for wrong in ["119999999999999999.87", "119999999999999999.880000000000000000000000001", "-119999999999999999.88", &long]
+        {
+            assert_eq!(check_sum(wrong, sum, true).unwrap_err(), "is not the sum of the amounts, 119999999999999999.88");
+        }
+        for zero in ["0", "-0.00", "000.0"] {
+            assert_eq!(check_sum(zero, Some(ControlSum::default()), true), Ok(()), "{zero}");
+        }
+        for unreadable in ["", "-", ".5", "1.", "+1", "1e3", "1.2.3", " 1", "١"] {
+            assert_eq!(check_sum(unreadable, sum, true).unwrap_err(), "is not a number", "{unreadable:?}");
+        }
+    }
+
+    #[test]
+    fn a_count_is_digits_and_nothing_else() {
+        assert_eq!(["12", "012", "+12", "-0", "", " 12", "1_2"].map(count), [Some(12), Some(12), None, None, None, None, None]);
     }
 }
