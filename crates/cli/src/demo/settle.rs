@@ -126,18 +126,30 @@ async fn all_notified(clients: &Clients, accepted: &[String]) -> Option<u64> {
     Some(notified)
 }
 
-/// Runs the reconcile job once, now, and waits for its end.
+/// Runs the reconcile job once, now, and follows it to its end, across the death of its server. Gives it as it was seen last.
 async fn reconcile(clients: &Clients, give_up: Instant) -> Option<RunView> {
     let due = Timestamp::from_millis(env::wall_clock().millis());
     let trigger = Trigger { job: RECONCILE.to_owned(), due, reference: None };
     patient(clients, || clients.jobs.trigger(trigger.clone())).await?;
     let key = RunKey { job: RECONCILE.to_owned(), due };
     let mut last = None;
-    while Instant::now() < give_up && !last.as_ref().is_some_and(|run: &RunView| run.state.is_over()) {
-        last = clients.jobs.run(key.clone()).await.ok().or(last);
-        tokio::time::sleep(LOOK).await;
-    }
+    let to_the_end = async {
+        while let Err(fault) = follow(clients, &key, &mut last).await {
+            tracing::debug!(%fault, "follow the reconcile job: once more");
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    let _or_as_far_as_it_came = tokio::time::timeout_at(give_up, to_the_end).await;
     last
+}
+
+/// Follows a run to its end; an error is the end of the stream only.
+async fn follow(clients: &Clients, key: &RunKey, last: &mut Option<RunView>) -> Reply<()> {
+    let mut updates = clients.jobs.follow(key.clone()).await?;
+    while let Some(run) = updates.next().await {
+        *last = Some(run?);
+    }
+    Ok(())
 }
 
 /// What each ledger says of itself; `None` unless every one of them did.

@@ -10,6 +10,7 @@ use settee_core::Timestamp;
 use settee_core::job::run::Event;
 use settee_core::job::{Run, RunId, RunPolicy, RunState, Timetable};
 use settee_core::registry::InstanceList;
+use tokio::sync::watch;
 
 use super::record::{JobRecord, RunRecord};
 
@@ -24,6 +25,8 @@ pub(super) struct JobEntry {
     pub(super) timetable: Timetable,
     pub(super) channel: Channel,
     pub(super) runs: BTreeMap<Timestamp, Group>,
+    /// Told of whatever happens to a run of the job; ends with it.
+    pub(super) changes: watch::Sender<()>,
 }
 
 /// All slices of a run.
@@ -43,7 +46,17 @@ pub(super) struct Slot {
 impl JobEntry {
     pub(super) fn new(record: JobRecord, timetable: Timetable, channels: &Channels) -> Self {
         let channel = channels.channel(&service_name(&record.name));
-        Self { record, timetable, channel, runs: BTreeMap::new() }
+        Self { record, timetable, channel, runs: BTreeMap::new(), changes: watch::Sender::default() }
+    }
+
+    /// What changes after this moment, for those who follow a run.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    /// Lets followers look again; what they see is then what this lock leaves behind.
+    pub(super) fn changed(&self) {
+        self.changes.send_replace(());
     }
 
     pub(super) fn policy(&self) -> RunPolicy {
@@ -89,6 +102,7 @@ impl JobEntry {
     pub(super) fn cancel(&mut self, triggered_too: bool) -> Vec<Run> {
         let cancelled = |group: &Group| !group.fired && group.is_untouched() && (triggered_too || !group.triggered);
         let groups: Vec<_> = self.runs.extract_if(.., |_, group| cancelled(group)).collect();
+        self.changed();
         for (due, group) in groups.iter().filter(|(_, group)| group.triggered) {
             let reference = group.slices.values().find_map(|slot| slot.run.reference.clone());
             self.record.triggers.insert(*due, reference);
@@ -101,6 +115,7 @@ impl JobEntry {
         let mut over = self.runs.iter().filter(|(_, group)| group.is_over()).map(|(due, _)| *due);
         let oldest = over.next().filter(|_| over.count() >= HISTORY)?;
         let group = self.runs.remove(&oldest)?;
+        self.changed();
         self.record.forgotten = self.record.forgotten.max(Some(oldest));
         Some(group.slices.into_values().map(|slot| slot.run).collect())
     }

@@ -1,5 +1,6 @@
 //! The coordinator over a store in memory, with workers on real sockets: fires once, survives a restart, makes up, cancels.
 
+mod follow;
 mod world;
 
 use std::sync::Arc;

@@ -96,6 +96,7 @@ impl Memory {
     /// Applies an event by the rule, and does what it says.
     pub(super) fn apply(&mut self, id: &RunId, event: Event, now: Timestamp) {
         let Some(entry) = self.jobs.get_mut(&id.job) else { return };
+        entry.changed();
         let (channel, triggered) = (entry.channel.clone(), entry.runs.get(&id.due).is_some_and(|group| group.triggered));
         let Some(slot) = entry.slot(id) else { return };
         let effects = match slot.run.apply(event, now) {

@@ -10,10 +10,12 @@
 //! is one server.
 //!
 //! Reading order: `record` (what is stored), `entry` (a job in memory), `memory` (what happens under the lock), `plan`, `offer`,
-//! `workers` (who is asked, and when one counts as dead), `scheduler` (the handle and its tasks), `service` (the calls).
+//! `workers` (who is asked, and when one counts as dead), `scheduler` (the handle and its tasks), `service` (the calls), `follower` (the
+//! stream of a run).
 
 mod agenda;
 mod entry;
+mod follower;
 mod load;
 mod memory;
 mod offer;

@@ -54,6 +54,7 @@ impl Memory {
         let token = self.shards.token(shard_of(job));
         let Some(entry) = self.jobs.get_mut(job) else { return };
         let (dues, skipped) = take_dues(entry, now, now.after(self.horizon), at_most);
+        entry.changed();
         let mut change = Change { compares: Vec::new(), writes: vec![job_write(entry)] };
         if let Some(due) = skipped {
             let run = Run::skipped(entry.run_id(due, 0), entry.policy(), SkipCause::Misfire);

@@ -89,6 +89,11 @@ impl Jobs {
         Gauge::fullest("runs of a job kept", memory.jobs.values().map(|entry| (entry.runs.len(), MAX_KEPT)))
     }
 
+    /// Waits until it may answer nothing more: it stops, or the ownership is lost.
+    pub(super) async fn stopped(&self) {
+        let _whichever_comes_first = self.0.shutdown.or(self.0.shards.lost()).await;
+    }
+
     pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
         self.0.memory.lock()
     }

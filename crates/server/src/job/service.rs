@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use settee::job::control::{JobControl, JobView, ListRuns, MAX_REFERENCE_BYTES, RegisterJob, RunKey, RunView, Trigger};
-use settee::rpc::Reply;
+use settee::rpc::{Reply, Updates};
 use settee_core::error::{ErrorKind, codes};
 use settee_core::job::Run;
 use settee_core::job::run::check_name;
@@ -80,10 +80,14 @@ impl JobControl for Jobs {
         let found = |entry: &JobEntry| entry.run_view(key.due).ok_or_else(|| no_run(&key));
         Ok(self.observe(&key.job, found).await?)
     }
+
+    async fn follow(&self, key: RunKey) -> Reply<Updates<RunView>> {
+        Ok(self.start_follower(key).await?)
+    }
 }
 
 impl Jobs {
-    async fn observe<T>(&self, job: &str, look: impl FnOnce(&JobEntry) -> Result<T, Error>) -> Result<T, Error> {
+    pub(super) async fn observe<T>(&self, job: &str, look: impl FnOnce(&JobEntry) -> Result<T, Error>) -> Result<T, Error> {
         let (seen, ticket) = {
             let mut memory = self.memory();
             let seen = look(find(&mut memory.jobs, job)?);
@@ -144,6 +148,7 @@ impl Memory {
         admitted?;
         entry.check_trigger(due, reference.as_deref())?;
         entry.record.triggers.insert(due, reference);
+        entry.changed();
         let view = entry.run_view(due).ok_or_else(|| no_run(&RunKey { job: job.clone(), due }))?;
         let change = Change { compares: Vec::new(), writes: vec![job_write(entry)] };
         self.agenda.set(Item::Plan(job), now);
@@ -196,6 +201,7 @@ impl JobEntry {
         self.record.forgotten = record.forgotten;
         self.record.triggers = record.triggers;
         self.runs = former.runs;
+        self.changes = former.changes;
     }
 
     fn check_trigger(&self, due: Timestamp, reference: Option<&str>) -> Result<(), Error> {
@@ -246,7 +252,7 @@ fn limited(text: &str) -> Error {
     Error::new(ErrorKind::Limited, codes::CONCURRENCY_LIMITED, text)
 }
 
-fn no_run(key: &RunKey) -> Error {
+pub(super) fn no_run(key: &RunKey) -> Error {
     let text = format!("find the run of {} at {}: there is none, or it is forgotten", key.job, key.due);
     Error::new(ErrorKind::NotFound, codes::NO_JOB, text)
 }

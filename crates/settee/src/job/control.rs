@@ -9,7 +9,7 @@ use settee_core::Timestamp;
 use settee_core::id::FencingToken;
 use settee_core::job::{Misfire, Overlap, Retry, Schedule};
 
-use crate::rpc::Reply;
+use crate::rpc::{Reply, Updates};
 
 /// What a coordinator of jobs does. A job that is not known is `NotFound` (`JOB0001`).
 #[crate::service("settee.Jobs")]
@@ -39,6 +39,9 @@ pub trait JobControl {
     /// One run.
     #[rpc(idempotent)]
     async fn run(&self, key: RunKey) -> Reply<RunView>;
+    /// One run, now and whenever it changes; the stream ends once the run is over. A reader that is behind gets the newest state in
+    /// one step. A run that is cancelled, removed or forgotten on the way ends the stream with `NotFound` (`JOB0001`).
+    async fn follow(&self, key: RunKey) -> Reply<Updates<RunView>>;
 }
 
 /// A job to make or to change.
