@@ -8,7 +8,8 @@ use settee_core::shutdown::Shutdown;
 use settee_core::{Error, env};
 
 use super::pages::{CountCalls, Metrics};
-use super::process::{announce, command_line};
+use super::process::{announce, command_line, stop_signal};
+use super::ready::Condition;
 use super::running::{Background, Running};
 use crate::config::Settings;
 use crate::flow::control::FlowControlClient;
@@ -43,6 +44,7 @@ pub struct App {
     pub(super) published: Vec<&'static str>,
     pub(super) jobs: Vec<Job>,
     pub(super) background: Vec<Background>,
+    pub(super) conditions: Vec<Condition>,
     pub(super) registry: RegistryClient,
     pub(super) metrics: Arc<Metrics>,
     pub(super) pages: Arc<dyn HttpPages>,
@@ -76,6 +78,7 @@ impl App {
             published: Vec::new(),
             jobs: Vec::new(),
             background: Vec::new(),
+            conditions: Vec::new(),
             registry,
             metrics: Arc::default(),
             pages: Arc::new(()),
@@ -206,14 +209,40 @@ impl App {
         self.flow.clone()
     }
 
-    /// Starts everything, in order; the process is ready and published when this returns.
+    /// Holds the process back until `check` says yes for the first time: until then `/health/ready` answers 503 and nothing is
+    /// published, so that nobody is sent here by the registry or by a balancer. For what a service must have before its first call,
+    /// such as a cache that is filled. Asked five times a second and not any more once it said yes; several must all say yes.
+    ///
+    /// ```
+    /// # use settee::app::App;
+    /// # fn warm(app: App) -> App {
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    ///
+    /// let is_warm = Arc::new(AtomicBool::new(false));
+    /// let check = is_warm.clone();
+    /// app.background(|_shutdown| async move { is_warm.store(true, Ordering::Release) })
+    ///     .ready_when("the cache is warm", move || std::future::ready(check.load(Ordering::Acquire)))
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn ready_when<F>(mut self, condition: &str, check: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = bool> + Send + 'static,
+    {
+        self.conditions.push(Condition::new(condition, check));
+        self
+    }
+
+    /// Starts everything, in order. When this returns the process is ready, and published if the registry answered: one that is away
+    /// is waited for two seconds and no longer, since the services here work without it and are published once it is back.
     ///
     /// # Errors
-    /// `APP0003` when the address cannot be listened on, `REG0001` or `REG0002` when it cannot be published; nothing is left running
-    /// then.
+    /// `APP0003` when the address cannot be listened on, `APP0004` when a part does not start, `REG0001` or `REG0002` when it cannot
+    /// be published; nothing is left running then.
     ///
     /// # Cancel safety
-    /// Dropped, nothing is left running.
+    /// Dropped, what was started stops without a drain.
     pub async fn start(self) -> Result<Running, Error> {
         Running::start(self).await
     }
@@ -226,7 +255,11 @@ impl App {
     /// # Cancel safety
     /// Dropped, it stops without a drain.
     pub async fn run(self) -> Result<(), Error> {
-        let running = self.start().await?;
+        // A signal ends the wait for a condition too.
+        let running = tokio::select! {
+            started = self.start() => started?,
+            () = stop_signal() => return Ok(()),
+        };
         announce(running.address());
         running.until_signal().await;
         Ok(())

@@ -1,7 +1,7 @@
 //! The builder that turns services into a process: configuration, ordered start, readiness, drain and shutdown.
 //!
 //! ```text
-//! start:  listen -> traces, flow rules, sweepers, relays, consumers -> ready -> publish to the registry
+//! start:  listen -> traces, flow rules, sweepers, relays, consumers -> conditions hold -> ready -> publish to the registry
 //! stop:   withdraw (acknowledged) -> drain calls -> stop consumers and relays -> flush spans
 //! ```
 //! An instance is published only when it is ready and withdrawn before anything stops, so a rolling restart fails no call.
@@ -9,6 +9,7 @@
 mod builder;
 mod pages;
 mod process;
+mod ready;
 mod running;
 
 pub use builder::App;

@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use super::builder::App;
 use super::pages::ProcessPages;
 use super::process::stop_signal;
+use super::ready::all_hold;
 use crate::expand::BoxFuture;
 use crate::job::control::RegisterJob;
 use crate::job::{JobControl, JobControlClient};
@@ -21,6 +22,10 @@ use crate::rpc::{Listening, ServerConfig};
 
 /// Something that runs beside the services until the shutdown.
 pub(super) type Background = Box<dyn FnOnce(Shutdown) -> BoxFuture<'static, ()> + Send>;
+
+/// How long a start waits for the registry to take what is published. One that is there does within milliseconds, and one that was
+/// started again within a second, the longest pause of the publisher; whoever waits longer waits for one that is away.
+const PUBLISHED: Duration = Duration::from_secs(2);
 
 /// How long parts that run beside the services may take to end.
 const STOP: Duration = Duration::from_secs(5);
@@ -49,12 +54,14 @@ impl Running {
         let listening = Listening::start(app.settings.listen, Arc::new(app.services), Arc::new(pages), config).await?;
         let (stop, stopping) = pair();
         let mut background: Vec<_> = app.background.into_iter().map(|start| env::spawn(start(stopping.clone()))).collect();
+        all_hold(app.conditions).await;
         ready.store(true, Ordering::Release);
         let instance = Instance { address: listening.address(), ..instance };
         let publish = |service: &&'static str| app.registry.publish(service, instance.clone());
         let published = app.published.iter().map(publish).collect::<Result<Vec<_>, _>>()?;
         let registrations = app.jobs.iter().map(|job| job.registration(&app.name));
         background.extend(registrations.map(|job| env::spawn(register(job, job_control.clone(), stopping.clone()))));
+        taken(&published).await;
         tracing::info!(application = %app.name, address = %listening.address(), "ready");
         Ok(Self { listening, published, ready, stop, background })
     }
@@ -90,6 +97,14 @@ impl Running {
         if tokio::time::timeout(STOP, all).await.is_err() {
             tracing::warn!("a part of the application did not end in time");
         }
+    }
+}
+
+/// Waits for the registry, as long as it makes sense. A publication that is refused is logged and tried again where it is made.
+async fn taken(published: &[PublicationGuard]) {
+    let all = futures::future::join_all(published.iter().map(PublicationGuard::published));
+    if tokio::time::timeout(PUBLISHED, all).await.is_err() {
+        tracing::warn!("the registry is away: this instance is published once it is back");
     }
 }
 
