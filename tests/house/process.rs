@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use settee_cli::memory;
 use settee_core::env;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -162,6 +164,15 @@ impl Process {
     /// `kill -9`, and waits until it is gone.
     pub async fn kill(mut self) {
         self.child.kill().await.ok();
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn signal(&self, signal: Signal) {
+        let id = self.child.id().and_then(|id| i32::try_from(id).ok()).expect("a process that runs");
+        kill(Pid::from_raw(id), signal).expect("our own child takes signals");
     }
 
     /// Closes its stdin, which ends a process that was [bound](Launch::bound_to), and waits for that.

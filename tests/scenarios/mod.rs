@@ -9,6 +9,7 @@ mod nobody_is_registered;
 mod rate_limits_without_losing_transfers;
 mod recovery_is_off;
 mod same_order_races_itself;
+mod service_is_asked_to_stop;
 mod service_is_not_ready;
 mod topic_is_paused;
 mod traces_are_off;
