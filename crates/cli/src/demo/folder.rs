@@ -39,6 +39,7 @@ impl Folder {
         }
         let folder = Self { root, _lock: lock, _temporary: temporary };
         lifeline::nobody_left(&folder.lifeline()).await?;
+        folder.forget_lists().map_err(|error| Failure::wrong(format!("use {}: {error}", folder.root.display())))?;
         Ok(folder)
     }
 
@@ -53,6 +54,19 @@ impl Folder {
     /// Where the logs of a role go.
     pub(crate) fn log(&self, role: Role) -> PathBuf {
         self.root.join("logs").join(format!("{role}.log"))
+    }
+
+    /// Where the services keep the last good list of each other's instances.
+    pub(crate) fn lists(&self) -> PathBuf {
+        self.root.join("lists")
+    }
+
+    /// Every run has ports of its own: behind those of an earlier one there is nobody, or somebody else by now.
+    fn forget_lists(&self) -> io::Result<()> {
+        match fs::remove_dir_all(self.lists()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// The file that every process of the demo holds while it lives.
@@ -88,6 +102,16 @@ mod tests {
         assert_eq!(again.data(Role::Ledger(0)), data.join("account-1.db"));
         assert_eq!(again.data(Role::Server), data.join("server"));
         assert!(again.log(Role::Payment).ends_with("logs/payment.log"));
+    }
+
+    #[tokio::test]
+    async fn addresses_of_an_earlier_run_are_never_called() {
+        let data = tempfile::tempdir().unwrap();
+        let lists = Folder::open(Some(data.path())).await.unwrap().lists();
+        fs::create_dir(&lists).unwrap();
+        fs::write(lists.join("pay.Account.json"), "somebody else's port").unwrap();
+        let _again = Folder::open(Some(data.path())).await.unwrap();
+        assert!(!lists.exists());
     }
 
     #[tokio::test]

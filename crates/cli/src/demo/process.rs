@@ -28,6 +28,9 @@ pub(crate) struct ProcessArgs {
     /// The part of the accounts that it holds, such as `0/2`.
     #[arg(long)]
     share: Option<String>,
+    /// The folder of the last good instance lists: a process that starts while the server is away finds the others by them.
+    #[arg(long)]
+    lists: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -48,7 +51,7 @@ pub(crate) async fn run_process(args: ProcessArgs) -> Result<ExitCode, Failure> 
 
 impl ProcessArgs {
     async fn service(self) -> Result<App, Failure> {
-        let settings = Settings { server: self.server, share: self.share, ..Settings::default() };
+        let settings = Settings { server: self.server, share: self.share, cache: self.lists, ..Settings::default() };
         let (database, options) = (self.database, DatabaseOptions::default());
         let name = self.service.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
         let app = App::new(&name, settings)?;

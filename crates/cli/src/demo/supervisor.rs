@@ -86,6 +86,7 @@ impl Supervisor {
 impl Processes<'_> {
     fn program(&self, role: Role, server: SocketAddr) -> Program {
         let (program, data, lifeline) = (self.program.clone(), self.folder.data(role), self.folder.lifeline());
+        let lists = self.folder.lists();
         let log = (!self.verbose).then(|| self.folder.log(role));
         let without: Vec<_> = match role {
             Role::Server => self.without.iter().flat_map(|part| ["--without".into(), part.name().into()]).collect(),
@@ -94,7 +95,7 @@ impl Processes<'_> {
         Box::new(move |before| {
             // The server comes back where it was, since that is what everybody else was told.
             let server = before.filter(|_| role == Role::Server).unwrap_or(server);
-            let arguments = [role.arguments(server, &data, &lifeline), without.clone()].concat();
+            let arguments = [role.arguments(server, &data, &lists, &lifeline), without.clone()].concat();
             Launch { program: program.clone(), arguments, log: log.clone() }
         })
     }

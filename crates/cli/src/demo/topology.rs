@@ -37,8 +37,9 @@ impl Role {
         }
     }
 
-    /// The command line of its process. The server listens at `server`; the others find each other through it.
-    pub(crate) fn arguments(self, server: SocketAddr, data: &Path, lifeline: &Path) -> Vec<OsString> {
+    /// The command line of its process. The server listens at `server`; the others find each other through it, and through what it
+    /// said last, in the folder `lists`, while it is away.
+    pub(crate) fn arguments(self, server: SocketAddr, data: &Path, lists: &Path, lifeline: &Path) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = match self {
             Self::Server => ["server", "--listen", &server.to_string(), "--data"].map(Into::into).into(),
             _ => ["demo-process", self.application(), "--server", &server.to_string(), "--database"].map(Into::into).into(),
@@ -46,6 +47,9 @@ impl Role {
         arguments.push(data.into());
         if let Self::Ledger(index) = self {
             arguments.extend(["--share".into(), Share { index, of: LEDGERS }.to_string().into()]);
+        }
+        if self != Self::Server {
+            arguments.extend(["--lists".into(), lists.into()]);
         }
         arguments.extend(["--lifeline".into(), lifeline.into()]);
         arguments
@@ -85,12 +89,12 @@ mod tests {
     #[test]
     fn a_process_is_told_where_the_server_is_and_what_it_holds() {
         let text = |role: Role| {
-            let arguments = role.arguments(ANY_PORT, Path::new("d"), Path::new("l"));
+            let arguments = role.arguments(ANY_PORT, Path::new("d"), Path::new("i"), Path::new("l"));
             arguments.join(" ".as_ref()).into_string().unwrap()
         };
         assert_eq!(text(Role::Server), "server --listen 127.0.0.1:0 --data d --lifeline l");
-        let ledger = "demo-process account --server 127.0.0.1:0 --database d --share 1/2 --lifeline l";
+        let ledger = "demo-process account --server 127.0.0.1:0 --database d --share 1/2 --lists i --lifeline l";
         assert_eq!(text(Role::Ledger(1)), ledger);
-        assert_eq!(text(Role::Payment), "demo-process payment --server 127.0.0.1:0 --database d --lifeline l");
+        assert_eq!(text(Role::Payment), "demo-process payment --server 127.0.0.1:0 --database d --lists i --lifeline l");
     }
 }
