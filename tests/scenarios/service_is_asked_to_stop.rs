@@ -64,4 +64,5 @@ async fn a_call_under_way_is_answered_and_nobody_is_sent_to_a_closed_door() {
     let ended = payment.ended().await;
     assert_eq!(ended.status.and_then(|status| status.code()), Some(0), "{ended}");
     until(|| async { (balance(&caller, "bob").await == (103_00, 0)).then_some(()) }).await;
+    assert!(!folder.path().join("payment.db-wal").exists(), "its database is whole in one file");
 }

@@ -17,7 +17,7 @@ use crate::failure::of_statement;
 use crate::faults::SqlFaults;
 use crate::read::Read;
 use crate::schema;
-use crate::slots::Slots;
+use crate::slots::{Lease, Slots};
 use crate::tx::Tx;
 
 /// Connections that write. SQLite has one writer; a second would only find the database busy.
@@ -55,7 +55,7 @@ impl fmt::Debug for DatabaseOptions {
     }
 }
 
-/// A service's database. A cheap handle; the connections close when the last one is dropped.
+/// A service's database. A cheap handle; the connections close when the last one is dropped, or in order by [`Database::close`].
 ///
 /// ```
 /// # async fn example() -> settee::Result<()> {
@@ -164,6 +164,34 @@ impl Database<Sqlite> {
     /// Nothing is taken.
     pub async fn read(&self) -> Result<Read, Error> {
         Ok(Read(self.0.readers.lease().await?))
+    }
+
+    /// Closes the database for every handle of it, once what is open in it has ended: the last step of a stop.
+    ///
+    /// What the write-ahead log holds is brought into the file, and the log goes away with the last connection. Whoever copies the
+    /// file alone then has everything; after a crash, or without this, part of it is in the `-wal` file beside it. Safe to repeat.
+    ///
+    /// # Errors
+    /// `Limited` when a transaction or a read is still open after [`SLOT_WAIT`](crate::SLOT_WAIT), else what the database reports.
+    /// Whatever was committed is safe in any case: the next open brings it into the file.
+    ///
+    /// # Cancel safety
+    /// What is left closes when the last handle is dropped.
+    pub async fn close(&self) -> Result<(), Error> {
+        self.0.readers.close_all().await?;
+        match self.0.writer.lease().await {
+            Ok(mut lease) => self.checkpoint(&mut lease).await?,
+            Err(error) if error.kind() == ErrorKind::Closed => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        self.0.writer.close_all().await
+    }
+
+    /// Explicit, since the one of the last connection's end reports nothing.
+    async fn checkpoint(&self, lease: &mut Lease<Sqlite>) -> Result<(), Error> {
+        let failed = |error| of_statement("bring the write-ahead log into the file", self.place(), error);
+        lease.fetch_one("PRAGMA wal_checkpoint(TRUNCATE)").await.map_err(failed)?;
+        Ok(())
     }
 
     /// Some file systems cannot share memory, and then SQLite silently keeps another journal.

@@ -122,3 +122,30 @@ async fn a_connection_that_cannot_be_opened_says_nothing_about_what_the_handler_
     assert_eq!((error.code(), error.certainty()), (&codes::STORE_UNAVAILABLE, Certainty::NotDone), "{error}");
     assert_eq!(error.of_whole().certainty(), Certainty::Unknown);
 }
+
+#[tokio::test]
+async fn a_closed_database_is_whole_in_its_file_alone_and_serves_nobody() {
+    let home = Home::new();
+    let database = home.open().await;
+    let mut tx = database.begin().await.unwrap();
+    effect(&mut tx, "kept").await.unwrap();
+    tx.commit().await.unwrap();
+    let read = database.read().await.unwrap();
+    let beside = |ending: &str| std::path::PathBuf::from(format!("{}{ending}", home.file().display()));
+    assert!(std::fs::metadata(beside("-wal")).unwrap().len() > 0, "it is in the log");
+    let closing = database.close();
+    let mut closing = std::pin::pin!(closing);
+    assert!(futures::poll!(&mut closing).is_pending(), "somebody reads");
+    drop(read);
+    closing.await.unwrap();
+    assert!(!beside("-wal").exists() && !beside("-shm").exists());
+    for refused in [database.begin().await.err(), database.read().await.err()] {
+        let error = refused.expect("it is closed");
+        assert!(error.kind() == ErrorKind::Closed && error.certainty() == Certainty::NotDone, "{error}");
+    }
+    database.close().await.unwrap();
+    let copy = home.0.path().join("copy.db");
+    std::fs::copy(home.file(), &copy).unwrap();
+    let copy = Database::open(copy, DatabaseOptions::default()).await.unwrap();
+    assert_eq!(effects(&copy).await, ["kept"]);
+}

@@ -15,6 +15,7 @@ use sqlx::{ConnectOptions, Connection};
 use sqlx_core::transaction::TransactionManager;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::failure::of_statement;
 use crate::faults::SqlFaults;
 
 /// How long a task without a nearer deadline waits for a connection: longer than any sound local transaction, and short enough
@@ -30,6 +31,7 @@ pub(crate) struct Slots<Db: sqlx::Database> {
     /// Whether this database was opened on a simulated machine. Asked once: a drop at a kill runs on no machine.
     pub(crate) simulated: bool,
     options: OptionsOf<Db>,
+    size: usize,
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<Db::Connection>>,
 }
@@ -52,14 +54,16 @@ pub(crate) struct Lease<Db: sqlx::Database> {
 impl<Db: sqlx::Database> Slots<Db> {
     pub(crate) fn new(place: PathBuf, options: OptionsOf<Db>, size: usize, faults: Option<Arc<dyn SqlFaults>>) -> Arc<Self> {
         let (permits, idle) = (Arc::new(Semaphore::new(size)), Mutex::default());
-        Arc::new(Self { place, faults, simulated: env::is_simulated(), options, permits, idle })
+        Arc::new(Self { place, faults, simulated: env::is_simulated(), options, size, permits, idle })
     }
 
     /// A connection, as soon as one is free.
     pub(crate) async fn lease(self: &Arc<Self>) -> Result<Lease<Db>, Error> {
         let limit = Context::try_current().and_then(|context| context.remaining()).map_or(SLOT_WAIT, |left| left.min(SLOT_WAIT));
-        let Ok(Ok(permit)) = tokio::time::timeout(limit, self.permits.clone().acquire_owned()).await else {
-            return Err(self.none_free(limit));
+        let permit = match tokio::time::timeout(limit, self.permits.clone().acquire_owned()).await {
+            Ok(Ok(permit)) => permit,
+            Ok(Err(_closed)) => return Err(self.is_closed()),
+            Err(_) => return Err(self.none_free(limit)),
         };
         let idle = self.idle.lock().pop();
         let connection = match idle {
@@ -94,6 +98,34 @@ impl<Db: sqlx::Database> Slots<Db> {
     fn none_free(&self, waited: Duration) -> Error {
         let message = format!(
             "take a connection to {}: none became free within {waited:?}; end transactions sooner, open none inside of another",
+            self.place.display()
+        );
+        Error::new(ErrorKind::Limited, codes::DATABASE_FAILED, message).of_step()
+    }
+
+    /// Lends nothing more, waits until what is lent has come back, and closes it.
+    pub(crate) async fn close_all(&self) -> Result<(), Error> {
+        let all = u32::try_from(self.size).unwrap_or(u32::MAX);
+        let back = tokio::time::timeout(SLOT_WAIT, self.permits.acquire_many(all)).await;
+        self.permits.close();
+        let idle = std::mem::take(&mut *self.idle.lock());
+        for connection in idle {
+            self.run(connection.close()).await.map_err(|error| of_statement("close", &self.place, error))?;
+        }
+        match back {
+            Err(_) => Err(self.still_lent()),
+            Ok(_closed_now_or_before) => Ok(()),
+        }
+    }
+
+    fn is_closed(&self) -> Error {
+        let message = format!("take a connection to {}: the database was closed, as a stop does last", self.place.display());
+        Error::new(ErrorKind::Closed, codes::DATABASE_FAILED, message).of_step()
+    }
+
+    fn still_lent(&self) -> Error {
+        let message = format!(
+            "close {}: a transaction or a read is still open after {SLOT_WAIT:?}; end it before, or copy the `-wal` file too",
             self.place.display()
         );
         Error::new(ErrorKind::Limited, codes::DATABASE_FAILED, message).of_step()
@@ -153,8 +185,8 @@ impl<Db: sqlx::Database> Drop for Lease<Db> {
     fn drop(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
         match self.clean(&mut connection) {
-            true => self.slots.idle.lock().push(connection),
-            false => self.slots.close(connection),
+            true if !self.slots.permits.is_closed() => self.slots.idle.lock().push(connection),
+            _ => self.slots.close(connection),
         }
     }
 }

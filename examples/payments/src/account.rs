@@ -61,13 +61,15 @@ impl Ledger {
 pub async fn service(app: App, config: &Config, options: DatabaseOptions) -> Reply<App> {
     let ledger = Ledger::open(config, options).await?;
     let database = ledger.database.clone();
+    let closing = database.clone();
     Ok(app
         .serve(AccountServer::new(ledger.clone()))
         .participate(DebitServer::new(ledger.clone(), database.clone()))
         .participate(CreditServer::new(ledger.clone(), database.clone()))
         .outbox(database.clone())
         .background(|shutdown| async move { database.sweep(shutdown).await })
-        .job(reconcile(ledger)))
+        .job(reconcile(ledger))
+        .when_stopped(|| async move { closing.close().await }))
 }
 
 impl Account for Ledger {

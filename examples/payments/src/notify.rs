@@ -43,8 +43,10 @@ pub async fn service(app: App, config: &Config, options: DatabaseOptions) -> Rep
     tx.commit().await?;
     let notifications = Notifications { database: database.clone() };
     let consuming = database.consume(GROUP, notifications.clone());
+    let closing = database.clone();
     let app = app.serve(NotifyServer::new(notifications)).consume(TRANSFERS, GROUP, consuming);
-    Ok(app.background(|shutdown| async move { database.sweep(shutdown).await }))
+    let app = app.background(|shutdown| async move { database.sweep(shutdown).await });
+    Ok(app.when_stopped(|| async move { closing.close().await }))
 }
 
 impl TransactionalHandler for Notifications {

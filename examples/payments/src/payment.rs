@@ -41,15 +41,16 @@ struct Payments {
 /// # Errors
 /// What the database reports.
 pub async fn service(app: App, config: &Config, options: DatabaseOptions) -> Reply<App> {
+    let database = Database::open(&config.database, options).await?;
     let payments = Payments {
-        book: Book::open(Database::open(&config.database, options).await?).await?,
+        book: Book::open(database.clone()).await?,
         turns: Turns::default(),
         transactions: app.transactions(),
         account: app.client(),
         debit: app.client(),
         credit: app.client(),
     };
-    Ok(app.serve(PaymentServer::new(payments)))
+    Ok(app.serve(PaymentServer::new(payments)).when_stopped(|| async move { database.close().await }))
 }
 
 impl Payment for Payments {

@@ -10,7 +10,7 @@ use settee_core::{Error, env};
 use super::pages::{CountCalls, Metrics};
 use super::process::{announce, command_line, stop_signal};
 use super::ready::Condition;
-use super::running::{Background, Running};
+use super::running::{Background, Running, WhenStopped};
 use crate::config::Settings;
 use crate::flow::control::FlowControlClient;
 use crate::flow::{Flow, ServerFlow, follow};
@@ -45,6 +45,7 @@ pub struct App {
     pub(super) jobs: Vec<Job>,
     pub(super) background: Vec<Background>,
     pub(super) conditions: Vec<Condition>,
+    pub(super) when_stopped: Vec<WhenStopped>,
     pub(super) registry: RegistryClient,
     pub(super) metrics: Arc<Metrics>,
     pub(super) pages: Arc<dyn HttpPages>,
@@ -79,6 +80,7 @@ impl App {
             jobs: Vec::new(),
             background: Vec::new(),
             conditions: Vec::new(),
+            when_stopped: Vec::new(),
             registry,
             metrics: Arc::default(),
             pages: Arc::new(()),
@@ -293,6 +295,16 @@ impl App {
         F: Future<Output = ()> + Send + 'static,
     {
         self.in_background(move |shutdown| Box::pin(start(shutdown)));
+        self
+    }
+
+    /// Runs `end` last in a stop, when no call and nothing beside the services runs any more: to close what they used.
+    #[must_use]
+    pub fn when_stopped<F>(mut self, end: impl FnOnce() -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        self.when_stopped.push(Box::new(move || Box::pin(end())));
         self
     }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! start:  listen -> traces, flow rules, sweepers, relays, consumers -> conditions hold -> ready -> publish to the registry
-//! stop:   withdraw (acknowledged) -> drain calls -> stop consumers and relays -> flush spans
+//! stop:   withdraw (acknowledged) -> drain calls -> stop consumers and relays -> flush spans -> close what they used
 //! ```
 //! An instance is published only when it is ready and withdrawn before anything stops, so a rolling restart fails no call.
 

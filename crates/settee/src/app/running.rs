@@ -23,11 +23,14 @@ use crate::rpc::{Listening, ServerConfig};
 /// Something that runs beside the services until the shutdown.
 pub(super) type Background = Box<dyn FnOnce(Shutdown) -> BoxFuture<'static, ()> + Send>;
 
+/// What is run last in a stop.
+pub(super) type WhenStopped = Box<dyn FnOnce() -> BoxFuture<'static, Result<(), Error>> + Send>;
+
 /// How long a start waits for the registry to take what is published. One that is there does within milliseconds, and one that was
 /// started again within a second, the longest pause of the publisher; whoever waits longer waits for one that is away.
 const PUBLISHED: Duration = Duration::from_secs(2);
 
-/// How long parts that run beside the services may take to end.
+/// How long parts that run beside the services may take to end, and each thing that is closed after them.
 const STOP: Duration = Duration::from_secs(5);
 
 /// Between two tries to register a job while the server is away.
@@ -40,6 +43,7 @@ pub struct Running {
     ready: Arc<AtomicBool>,
     stop: ShutdownTrigger,
     background: Vec<env::JoinHandle<()>>,
+    when_stopped: Vec<WhenStopped>,
 }
 
 impl Running {
@@ -63,7 +67,7 @@ impl Running {
         background.extend(registrations.map(|job| env::spawn(register(job, job_control.clone(), stopping.clone()))));
         taken(&published).await;
         tracing::info!(application = %app.name, address = %listening.address(), "ready");
-        Ok(Self { listening, published, ready, stop, background })
+        Ok(Self { listening, published, ready, stop, background, when_stopped: app.when_stopped })
     }
 
     /// Where it listens.
@@ -81,7 +85,7 @@ impl Running {
         self.stop().await;
     }
 
-    /// Stops in order: withdraws, drains calls, ends what runs beside them.
+    /// Stops in order: withdraws, drains calls, ends what runs beside them, closes what they used.
     ///
     /// # Cancel safety
     /// Dropped halfway, the rest stops without a drain.
@@ -96,6 +100,13 @@ impl Running {
         let all = futures::future::join_all(self.background);
         if tokio::time::timeout(STOP, all).await.is_err() {
             tracing::warn!("a part of the application did not end in time");
+        }
+        for end in self.when_stopped {
+            match tokio::time::timeout(STOP, end()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "close what the application used"),
+                Err(_) => tracing::warn!("something that the application used did not close in time"),
+            }
         }
     }
 }
