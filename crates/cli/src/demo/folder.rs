@@ -5,12 +5,25 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::topology::Role;
 use crate::failure::Failure;
 use crate::lifeline;
+
+/// How the names of temporary folders begin.
+const TEMPORARY: &str = "settee-demo-";
+
+/// Held while a demo uses the folder.
+const LOCK: &str = "demo.lock";
+
+/// Held by each process while it lives.
+const LIFELINE: &str = "processes.lock";
+
+/// How old a temporary folder must be before it can be abandoned: its demo takes the lock within moments of making the file.
+const YOUNG: Duration = Duration::from_secs(2);
 
 /// A folder that this demo alone uses.
 #[derive(Debug)]
@@ -27,11 +40,14 @@ impl Folder {
     pub(crate) async fn open(data: Option<&Path>) -> Result<Self, Failure> {
         let (root, temporary) = match data {
             Some(kept) => (kept.to_owned(), None),
-            None => temporary().map(|folder| (folder.path().to_owned(), Some(folder)))?,
+            None => {
+                remove_abandoned(&std::env::temp_dir());
+                temporary().map(|folder| (folder.path().to_owned(), Some(folder)))?
+            }
         };
         let cannot = |error: io::Error| Failure::wrong(format!("use {}: {error}", root.display()));
         fs::create_dir_all(root.join("logs")).map_err(cannot)?;
-        let lock = File::options().create(true).truncate(false).write(true).open(root.join("demo.lock")).map_err(cannot)?;
+        let lock = File::options().create(true).truncate(false).write(true).open(root.join(LOCK)).map_err(cannot)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(in_use(&root)),
@@ -71,13 +87,32 @@ impl Folder {
 
     /// The file that every process of the demo holds while it lives.
     pub(crate) fn lifeline(&self) -> PathBuf {
-        self.root.join("processes.lock")
+        self.root.join(LIFELINE)
     }
 }
 
 fn temporary() -> Result<TempDir, Failure> {
-    let made = tempfile::Builder::new().prefix("settee-demo-").tempdir();
+    let made = tempfile::Builder::new().prefix(TEMPORARY).tempdir();
     made.map_err(|error| Failure::failed(format!("make a temporary folder: {error}")).with_next("settee demo --data FOLDER"))
+}
+
+/// Removes the temporary folders of demos that were killed: those whose locks nobody holds. What cannot be looked at, such as
+/// another user's, is left alone.
+fn remove_abandoned(place: &Path) {
+    for entry in fs::read_dir(place).into_iter().flatten().flatten() {
+        let is_ours = entry.file_name().as_encoded_bytes().starts_with(TEMPORARY.as_bytes());
+        // Of the entry itself: a link is never followed.
+        if is_ours && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            let _left_for_another_demo = remove_if_abandoned(&entry.path());
+        }
+    }
+}
+
+fn remove_if_abandoned(root: &Path) -> io::Result<()> {
+    let lock = File::options().write(true).open(root.join(LOCK))?;
+    let age = lock.metadata()?.modified()?.elapsed().unwrap_or_default();
+    let is_held = age < YOUNG || lock.try_lock().is_err() || !lifeline::is_nobody_left(&root.join(LIFELINE)).unwrap_or(false);
+    if is_held { Ok(()) } else { fs::remove_dir_all(root) }
 }
 
 fn in_use(root: &Path) -> Failure {
@@ -112,6 +147,29 @@ mod tests {
         fs::write(lists.join("pay.Account.json"), "somebody else's port").unwrap();
         let _again = Folder::open(Some(data.path())).await.unwrap();
         assert!(!lists.exists());
+    }
+
+    #[test]
+    fn what_a_killed_demo_left_is_removed_and_what_lives_is_not() {
+        let place = tempfile::tempdir().unwrap();
+        let old = std::time::SystemTime::now() - YOUNG;
+        let made = |name: &str, since: std::time::SystemTime| {
+            let root = place.path().join(name);
+            fs::create_dir_all(root.join("logs")).unwrap();
+            let lock = File::create(root.join(LOCK)).unwrap();
+            lock.set_modified(since).unwrap();
+            (root, lock)
+        };
+        let (killed, _) = made("settee-demo-killed", old);
+        let (running, held) = made("settee-demo-running", old);
+        held.lock().unwrap();
+        let (orphaned, _) = made("settee-demo-orphaned", old);
+        let orphan = File::create(orphaned.join(LIFELINE)).unwrap();
+        orphan.lock_shared().unwrap();
+        let (starting, _) = made("settee-demo-starting", std::time::SystemTime::now());
+        let (kept, _) = made("accounts-2026", old);
+        remove_abandoned(place.path());
+        assert_eq!([&killed, &running, &orphaned, &starting, &kept].map(|root| root.exists()), [false, true, true, true, true]);
     }
 
     #[tokio::test]
