@@ -240,8 +240,8 @@ impl App {
     /// is waited for two seconds and no longer, since the services here work without it and are published once it is back.
     ///
     /// # Errors
-    /// `APP0003` when the address cannot be listened on, `APP0004` when a part does not start, `REG0001` or `REG0002` when it cannot
-    /// be published; nothing is left running then.
+    /// `APP0003` when the address cannot be listened on, `REG0001` or `REG0002` when it cannot be published; nothing is left running
+    /// then.
     ///
     /// # Cancel safety
     /// Dropped, what was started stops without a drain.
