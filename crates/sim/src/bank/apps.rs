@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use settee::Error;
 use settee::app::App;
+use settee::config::Settings;
 use settee_core::env;
 use settee_payments::{account, notify, payment};
 
@@ -17,6 +18,9 @@ use crate::world::Phase;
 
 /// One life of an application in so many ends by an orderly stop, as in a rolling restart.
 const ORDERLY: usize = 4;
+
+/// The application that keeps its last good lists on disk, as all of the demo do; the others of a seed begin with none.
+const KEEPS_LISTS: &str = "payment";
 
 /// When such a life ends, in seconds.
 const ORDERLY_AFTER: (usize, usize) = (4, 25);
@@ -38,7 +42,8 @@ where
     F: Future<Output = Result<App, Error>>,
 {
     let running = async {
-        let app = App::new(name, stage.settings(boot, share))?;
+        let settings = Settings { cache: (name == KEEPS_LISTS).then(|| stage.lists()), ..stage.settings(boot, share) };
+        let app = App::new(name, settings)?;
         build(app, stage.clone()).await?.start().await
     };
     let running = match running.await {

@@ -38,6 +38,11 @@ impl Folder {
         self.path.join(format!("{name}.db"))
     }
 
+    /// Where an application keeps the last good instance lists.
+    pub(super) fn lists(&self) -> PathBuf {
+        self.path.join("lists")
+    }
+
     /// Removes the folder and lets go of it. What still has files of it open keeps those to itself.
     pub(super) fn give_back(&self) {
         if let Some(lock) = self.lock.lock().take() {

@@ -89,6 +89,11 @@ impl Stage {
         self.folder.database(name)
     }
 
+    /// Where an application keeps the last good instance lists.
+    pub(super) fn lists(&self) -> PathBuf {
+        self.folder.lists()
+    }
+
     pub(super) fn has(&self, plant: Plant) -> bool {
         self.plant == Some(plant)
     }
