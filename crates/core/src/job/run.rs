@@ -190,6 +190,16 @@ impl Run {
         !matches!(self.state, RunState::Planned { .. } | RunState::Dispatched(_))
     }
 
+    /// When it may be offered, if not now. A wait that is longer than the rule imposes any was reckoned by a clock that was ahead and
+    /// has been set back since: nothing but the due time is left of it.
+    #[must_use]
+    pub fn waits_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let RunState::Planned { not_before, .. } = self.state else { return None };
+        let longest = now.after(self.backoff().max(ASSIGN_AGAIN)).max(self.id.due);
+        let until = if not_before > longest { self.id.due } else { not_before };
+        (now < until).then_some(until)
+    }
+
     /// Whether it certainly was never offered in any attempt, so that it may be cancelled without a trace.
     #[must_use]
     pub fn is_untouched(&self) -> bool {

@@ -139,6 +139,19 @@ fn retries_back_off_and_end() {
 }
 
 #[test]
+fn a_wait_that_a_wrong_clock_reckoned_ends_when_the_clock_is_right_and_a_due_time_is_kept() {
+    let later = NOW.after(Duration::from_secs(1_740));
+    let by_a_clock_ahead = |event| dispatched(true).apply(event, later).unwrap().0;
+    let again = by_a_clock_ahead(Event::NotTaken { worker: worker(1), attempt: 1, again: false });
+    let retried = by_a_clock_ahead(failed(1, Certainty::NotDone));
+    for run in [again, retried] {
+        assert!(run.waits_until(later).is_some(), "the rule's own wait is kept: {run:?}");
+        assert_eq!(run.waits_until(NOW), None, "{run:?}");
+        assert_eq!(run.waits_until(Timestamp::EPOCH), Some(run.id.due));
+    }
+}
+
+#[test]
 fn text_that_is_no_run_is_refused_and_named() {
     for text in ["", "a/1/2026-01-01T00:00:00Z", "a b/1/2026-01-01T00:00:00Z/0", "a/x/2026-01-01T00:00:00Z/0", "a/1/now/0"] {
         assert!(text.parse::<RunId>().unwrap_err().to_string().contains(&format!("{text:?}")));

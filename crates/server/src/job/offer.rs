@@ -57,8 +57,10 @@ fn need(run: &Run, list: &InstanceList, trust_absence: bool, now: Timestamp) -> 
         Standing::Absent => trust_absence,
         Standing::Listed | Standing::Unclear => false,
     };
+    if let Some(at) = run.waits_until(now) {
+        return Need::Time(at);
+    }
     match run.state {
-        RunState::Planned { not_before, .. } if now < not_before => Need::Time(not_before),
         RunState::Planned { assignment: None, .. } => Need::Worker,
         // Nobody offered it yet, so any doubt about the worker is enough to take another.
         RunState::Planned { assignment: Some(by), .. } if !run.doubt && standing(list, by.worker) != Standing::Listed => {
