@@ -9,7 +9,7 @@ use settee::config::Settings;
 use settee::job::Job;
 use settee::registry::control::{RegistryControl, RegistryControlClient};
 use settee_core::env;
-use settee_tests::{House, get, settings, until};
+use settee_tests::{House, PATIENCE, get, settings, until};
 use tokio::sync::watch;
 
 /// Looks at a condition that does not hold, after which a service that went its own way would have been published long ago.
@@ -28,7 +28,8 @@ async fn a_service_whose_condition_does_not_hold_is_found_by_nobody() {
     });
     let starting = env::spawn(app.start());
     let mut looks = looked.subscribe();
-    looks.wait_for(|looks| *looks >= LOOKS).await.unwrap();
+    let looked_at = tokio::time::timeout(PATIENCE, looks.wait_for(|looks| *looks >= LOOKS)).await;
+    looked_at.expect("the condition is asked for").unwrap();
 
     assert_eq!(get(at, "/health/live").await.status, 200);
     assert_eq!(get(at, "/health/ready").await.status, 503);
