@@ -135,11 +135,12 @@ impl Breaker {
     /// # Errors
     /// How long to wait until one could pass.
     pub fn admit(&mut self, now: Instant) -> Result<Admission, Duration> {
+        if let Some(lost_at) = self.first_lost_probe(now) {
+            // From then on and not from now: nobody may have called for long.
+            self.open(lost_at);
+        }
         if matches!(&self.state, State::Open { until } if *until <= now && !Bug::BreakerNeverProbes.is_planted()) {
             self.enter(State::HalfOpen { probes: Vec::new(), succeeded: 0 });
-        }
-        if self.a_probe_was_lost(now) {
-            self.open(now);
         }
         let round = self.round;
         match &mut self.state {
@@ -202,8 +203,12 @@ impl Breaker {
         }
     }
 
-    fn a_probe_was_lost(&self, now: Instant) -> bool {
-        matches!(&self.state, State::HalfOpen { probes, .. } if probes.iter().any(|lease| *lease <= now))
+    /// When the time of a probe was up that never reported back.
+    fn first_lost_probe(&self, now: Instant) -> Option<Instant> {
+        match &self.state {
+            State::HalfOpen { probes, .. } => probes.iter().min().copied().filter(|lease| *lease <= now),
+            State::Closed | State::Open { .. } => None,
+        }
     }
 
     fn open(&mut self, now: Instant) {

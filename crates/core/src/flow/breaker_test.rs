@@ -62,6 +62,15 @@ fn a_probe_that_never_reports_back_does_not_leave_it_half_open_for_ever() {
 }
 
 #[test]
+fn a_probe_that_was_lost_long_ago_turns_nobody_away_today() {
+    let (mut breaker, now) = opened();
+    let _lost = breaker.admit(now + Duration::from_secs(5)).unwrap();
+    let probe = breaker.admit(now + Duration::from_secs(60)).unwrap();
+    breaker.ended(probe, true, now + Duration::from_secs(60));
+    assert!(breaker.admit(now + Duration::from_secs(61)).is_ok());
+}
+
+#[test]
 fn a_late_report_of_an_earlier_round_changes_nothing() {
     let now = Instant::now();
     let mut breaker = Breaker::new(options(), now);
