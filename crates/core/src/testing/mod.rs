@@ -2,5 +2,6 @@
 //!
 //! Behind the feature `testing`; a suite panics with the broken promise in its message, as a test does.
 
+pub mod disk;
 pub mod kv;
 pub mod log;

@@ -21,6 +21,11 @@ fn content(disk: &MemoryDisk) -> Vec<u8> {
 }
 
 #[test]
+fn it_keeps_the_contract_of_a_disk() {
+    settee_core::testing::disk::contract(|| Arc::new(MemoryDisk::new()));
+}
+
+#[test]
 fn a_crash_keeps_any_part_of_what_was_not_synced_sector_by_sector() {
     let disk = MemoryDisk::new();
     let file = file(&disk);
