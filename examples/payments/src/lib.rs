@@ -17,4 +17,5 @@ mod ledger;
 pub mod money;
 pub mod notify;
 pub mod payment;
+mod reason;
 mod turns;
