@@ -127,9 +127,9 @@ impl JobEntry {
         self.runs.get_mut(&due).filter(is_early).is_some_and(|group| std::mem::replace(&mut group.fired, false))
     }
 
-    /// The first run that is due and still waits for its turn.
-    pub(super) fn first_waiting(&self, now: Timestamp) -> Option<Timestamp> {
-        self.runs.range(..=now).find(|(_, group)| !group.fired && !group.is_over()).map(|(due, _)| *due)
+    /// The first run that still waits for its turn, whether it is due or not.
+    pub(super) fn first_waiting(&self) -> Option<Timestamp> {
+        self.runs.iter().find(|(_, group)| !group.fired && !group.is_over()).map(|(due, _)| *due)
     }
 }
 

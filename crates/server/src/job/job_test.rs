@@ -9,16 +9,20 @@ use std::time::Duration;
 
 use settee::job::control::{JobControl, ListRuns, RegisterJob, RunStatus};
 use settee::job::{Job, Misfire, Overlap, Run, Schedule};
+use settee::rpc::{Channels, StaticInstances};
+use settee::trace::Tracer;
 use settee_core::error::codes;
 use settee_core::job::run::{Retry, RunPolicy, SkipCause};
 use settee_core::job::{Run as SlicePlan, RunId, RunState};
 use settee_core::port::{Commit, Kv, Write};
 use settee_core::registry::{Instance, Share};
-use settee_core::{Error, env};
+use settee_core::{Error, Instant, env};
 use settee_engines::memory::KvFault;
 use tokio::sync::mpsc;
 
 use self::world::{World, ask, endless, instance, listen, next, once, over, run_of, soon, telling, until};
+use super::entry::JobEntry;
+use super::memory::Memory;
 use super::record::{JobRecord, RunRecord, job_key, run_key};
 use crate::record::encode;
 use crate::shard::Shards;
@@ -295,6 +299,25 @@ async fn a_run_that_a_wrong_clock_began_an_hour_early_does_not_hold_up_what_is_d
     assert_eq!(next(&mut starts).await.due(), due);
     assert_eq!(over(&jobs, due).await.state, RunStatus::Succeeded);
     assert!(starts.try_recv().is_err(), "the early one waits for its time");
+}
+
+#[tokio::test]
+async fn a_run_that_a_wrong_clock_let_wait_for_another_has_its_turn_when_it_is_due() {
+    let (world, (job, _starts)) = (World::new(), telling());
+    let shards = Shards::open(world.kv.clone()).await.unwrap();
+    let channels = Channels::new(Arc::new(StaticInstances::new()), Tracer::off());
+    let now = env::wall_clock();
+    let mut memory = Memory::new(shards, channels.clone(), Duration::ZERO, Instant::now(), now);
+    let mut entry =
+        JobEntry::new(JobRecord::new(job.registration("account"), 1, now), Schedule::OnDemand.timetable().unwrap(), &channels);
+    let due = now.after(Duration::from_secs(2));
+    let policy = RunPolicy { idempotent: false, retry: Retry::default(), timeout: Duration::from_secs(5) };
+    let id = RunId { job: "reconcile".into(), version: 1, due, slice: 0 };
+    entry.restore(RunRecord { run: SlicePlan::planned(id, 1, policy, None), triggered: true });
+    memory.jobs.insert("reconcile".into(), entry);
+    // The run before it has ended, and the clock was set right.
+    memory.next_turn("reconcile", now);
+    assert_eq!(memory.agenda.next(), Some(due));
 }
 
 #[tokio::test]

@@ -131,11 +131,11 @@ impl Memory {
         self.next_turn(job, now);
     }
 
-    /// Fires the run that waited for another to end.
+    /// Fires the run that waited for another to end, when it is due: a clock that was ahead may have let it wait before it was.
     pub(super) fn next_turn(&mut self, job: &str, now: Timestamp) {
-        let waiting = self.jobs.get(job).and_then(|entry| entry.first_waiting(now));
+        let waiting = self.jobs.get(job).and_then(JobEntry::first_waiting);
         if let Some(due) = waiting {
-            self.agenda.set(Item::Fire(job.to_owned(), due), now);
+            self.agenda.set(Item::Fire(job.to_owned(), due), due.max(now));
         }
     }
 
