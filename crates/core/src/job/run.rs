@@ -4,7 +4,7 @@
 //!            Assign           Offer               Answered
 //!  PLANNED ---------> PLANNED -------> DISPATCHED ---------> SUCCEEDED | FAILED
 //!     |     (worker named)  ^              |   |
-//!     | Skip                +--------------+   +-- Died, Silent --> UNKNOWN
+//!     | Skip                +--------------+   +-- Died, Silent, Answered without knowing --> UNKNOWN
 //!     v                  NotTaken (certainly); retry and
 //!  SKIPPED               Died of an idempotent run: attempt + 1
 //! ```
@@ -138,15 +138,14 @@ pub enum RunState {
         /// The result, JSON text.
         result: String,
     },
-    /// The worker reported failure, and no attempt is left. What the handler had done before is another question: the cause has
-    /// what is known of it.
+    /// The worker reported failure and knows what its handler did before, and no attempt is left: the cause says it.
     Failed {
         /// Who.
         by: Assignment,
         /// Why.
         cause: String,
     },
-    /// The worker is dead or silent: whether the run happened, wholly or partly, nobody knows.
+    /// The worker is dead or silent, or its handler could not tell: whether the run happened, wholly or partly, nobody knows.
     Unknown {
         /// Who was asked.
         by: Assignment,
@@ -286,6 +285,7 @@ impl Run {
         match answer {
             Answer::Done { result } => self.over(RunState::Succeeded { by, result }),
             Answer::Failed { certainty, .. } if self.may_retry(certainty) => self.next_attempt(now.after(self.backoff())),
+            Answer::Failed { cause, certainty: Certainty::Unknown } => self.unknown(by, cause),
             Answer::Failed { cause, .. } => self.over(RunState::Failed { by, cause }),
         }
     }

@@ -79,7 +79,8 @@ fn every_event_leads_where_the_drawing_says() {
         (dispatched(true), silent(), "unknown", 1),
         (dispatched(false), Event::Died(worker(1)), "unknown", 1),
         (dispatched(true), Event::Died(worker(1)), "planned", 2),
-        (dispatched(false), failed(1, Certainty::Unknown), "failed", 1),
+        (dispatched(false), failed(1, Certainty::Unknown), "unknown", 1),
+        (dispatched(false), failed(1, Certainty::Done), "failed", 1),
         (dispatched(false), failed(1, Certainty::NotDone), "planned", 2),
         (dispatched(true), failed(1, Certainty::Unknown), "planned", 2),
     ];
@@ -134,7 +135,7 @@ fn retries_back_off_and_end() {
         assert_eq!(effects, [Effect::Save, Effect::AssignAt(NOW.after(Duration::from_secs(wait)))]);
         run = after(retried, [Event::Assign(named(1)), Event::Offer(token(1))]);
     }
-    assert_eq!(short(&after(run.clone(), [failed(3, Certainty::Unknown)]).state), "failed");
+    assert_eq!(short(&after(run.clone(), [failed(3, Certainty::Unknown)]).state), "unknown");
     assert_eq!(short(&after(run, [Event::Died(worker(1))]).state), "unknown");
 }
 

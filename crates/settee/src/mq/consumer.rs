@@ -148,7 +148,7 @@ impl<H: MessageHandler> Worker<H> {
             }
             let outcome = match handled.await {
                 Ok(outcome) => outcome,
-                Err(_) => Err(Error::new(ErrorKind::Internal, codes::PANICKED, "handle message: the handler panicked")),
+                Err(_) => Err(Error::new(ErrorKind::Internal, codes::PANICKED, "handle message: the handler panicked").unknown()),
             };
             match outcome {
                 Ok(()) => Finished::Done(answer),
