@@ -1,19 +1,12 @@
 //! The coordinator is killed when its decision is on disk and nobody has heard of it: it stands.
 
 use settee::txn::State;
-use settee_payments::api::PaymentClient;
-use settee_tests::{Street, all_ended, balance, open, order, settle, transactions_of};
+use settee_tests::{Street, all_ended, balance, transactions_of};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_decision_that_nobody_heard_of_is_carried_out() {
     let mut street = Street::start().await;
-    open(&street.caller, &["alice", "bob"], 100_00).await;
-    street.part("server").hold("decided", 0).await;
-
-    let payment: PaymentClient = street.caller.client();
-    let paying = settee::spawn(async move { settle(&payment, &order("t-1", "alice", "bob", "12.50")).await });
-    street.part("server").is_held_at("decided").await;
-    assert_eq!(balance(&street.caller, "alice").await, (100_00, 12_50), "tried, and not confirmed");
+    let paying = street.stop_at_an_untold_decision().await;
     street.kill("server").await;
     street.start_part("server").await;
 

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use settee::app::App;
+use settee_payments::api::{PaymentClient, Receipt, Refusal};
 use tempfile::TempDir;
 
 use crate::child::Child;
-use crate::{SERVICES, local, settings};
+use crate::{SERVICES, balance, local, open, order, settings, settle};
 
 /// The server and services, each a process of its own in one folder.
 pub struct Street {
@@ -43,6 +44,21 @@ impl Street {
         let address = server.address();
         let caller = App::new("caller", settings(address)).expect("settings that make sense");
         Self { caller, parts: BTreeMap::from([("server".to_owned(), server)]), server: address, folder }
+    }
+
+    /// Stands where a transfer of 12.50 from alice to bob, who have 100 each, is decided on the disk of the server and nobody has heard
+    /// of it. Gives who waits for its outcome.
+    ///
+    /// # Panics
+    /// When it does not come so far.
+    pub async fn stop_at_an_untold_decision(&mut self) -> settee_core::env::JoinHandle<Result<Receipt, Refusal>> {
+        open(&self.caller, &["alice", "bob"], 10_000).await;
+        self.part("server").hold("decided", 0).await;
+        let payment: PaymentClient = self.caller.client();
+        let paying = settee::spawn(async move { settle(&payment, &order("t-1", "alice", "bob", "12.50")).await });
+        self.part("server").is_held_at("decided").await;
+        assert_eq!(balance(&self.caller, "alice").await, (10_000, 1_250), "tried, and not confirmed");
+        paying
     }
 
     /// Starts a part on the files that it left; the server at the address where it was.

@@ -1,7 +1,6 @@
 //! The driver of `cargo xtask kill`: kills a process of the real binary again and again under load, and looks for what was lost.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
@@ -18,15 +17,8 @@ struct Args {
     /// Whom to kill.
     #[arg(long, value_enum, default_value_t = Victim::Server)]
     what: Victim,
-    /// The binary; by default the one beside this.
-    #[arg(long, value_name = "FILE")]
-    settee: Option<PathBuf>,
-    /// Keep data and logs in this folder, which must be new; by default they go at the end.
-    #[arg(long, value_name = "FOLDER")]
-    data: Option<PathBuf>,
-    /// Print one JSON object instead of a table.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    common: driver::Common,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -37,26 +29,19 @@ enum Victim {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    match settee::app::run(run(args)) {
-        Ok(tally) if tally.is_clean() => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    driver::exit_code(settee::app::run(run(args)).map(|tally| tally.is_clean()))
 }
 
 async fn run(args: Args) -> settee::Result<Tally> {
     let temporary = tempfile::tempdir().map_err(settee::Error::internal)?;
-    let folder = args.data.clone().unwrap_or_else(|| temporary.path().to_owned());
+    let folder = args.common.folder(temporary.path());
     let what = match args.what {
         Victim::Server => What::Server,
         Victim::Account => What::Account,
     };
-    let plan = Plan { settee: args.settee.clone().unwrap_or_else(driver::beside), folder, what, behind: Vec::new() };
+    let plan = Plan { settee: args.common.settee(), folder, what, behind: Vec::new() };
     let mut kills = Kills::start(&plan).await?;
-    let progress = driver::progress(args.cycles, BAR, args.json);
+    let progress = driver::progress(args.cycles, BAR, args.common.json);
     while kills.is_running() && kills.tally().cycles < args.cycles {
         kills.cycle().await?;
         progress.set_message(summary(&kills.tally()));
@@ -64,7 +49,7 @@ async fn run(args: Args) -> settee::Result<Tally> {
     }
     kills.end().await;
     progress.finish_and_clear();
-    show(&kills, args.json);
+    show(&kills, args.common.json);
     Ok(kills.tally())
 }
 

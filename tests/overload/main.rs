@@ -2,7 +2,6 @@
 //! promises.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -17,40 +16,27 @@ struct Args {
     /// How long to offer too much.
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: u64,
-    /// The binary; by default the one beside this.
-    #[arg(long, value_name = "FILE")]
-    settee: Option<PathBuf>,
-    /// Keep data and logs in this folder, which must be new; by default they go at the end.
-    #[arg(long, value_name = "FOLDER")]
-    data: Option<PathBuf>,
-    /// Print one JSON object instead of a table.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    common: driver::Common,
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    match settee::app::run(run(args)) {
-        Ok(report) if report.held => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    driver::exit_code(settee::app::run(run(args)).map(|report| report.held))
 }
 
 async fn run(args: Args) -> settee::Result<Report> {
     let temporary = tempfile::tempdir().map_err(settee::Error::internal)?;
-    let folder = args.data.unwrap_or_else(|| temporary.path().to_owned());
+    let folder = args.common.folder(temporary.path());
     let length = Duration::from_secs(args.seconds);
-    let plan = Plan { settee: args.settee.unwrap_or_else(driver::beside), folder, length };
-    let progress = driver::progress(1, "{elapsed} {msg}", args.json);
+    let plan = Plan { settee: args.common.settee(), folder, length };
+    let progress = driver::progress(1, "{elapsed} {msg}", args.common.json);
     let report = plan.run(|phase| progress.set_message(phase)).await;
     progress.finish_and_clear();
     let report = report?;
     report.broken.iter().for_each(|what| eprintln!("error: {what}"));
-    let text = if args.json { serde_json::to_string(&report).map_err(settee::Error::internal)? } else { report.to_string() };
+    let text =
+        if args.common.json { serde_json::to_string(&report).map_err(settee::Error::internal)? } else { report.to_string() };
     let _nobody_reads_it_then = writeln!(io::stdout(), "{text}");
     Ok(report)
 }

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use settee_payments::api::PaymentClient;
-use settee_tests::{Demo, Street, balance, open, order, settle};
+use settee_tests::{Demo, Street};
 
 use super::SETTEE;
 
@@ -14,12 +13,7 @@ const TRANSFERS: &[&str] = &["--generate", "30"];
 async fn a_decision_that_nobody_heard_of_is_carried_out_only_by_recovery() {
     // The power goes out when a decision is on disk and nobody has heard of it.
     let mut street = Street::start().await;
-    open(&street.caller, &["alice", "bob"], 100_00).await;
-    street.part("server").hold("decided", 0).await;
-    let payment: PaymentClient = street.caller.client();
-    let paying = settee::spawn(async move { settle(&payment, &order("t-1", "alice", "bob", "12.50")).await });
-    street.part("server").is_held_at("decided").await;
-    assert_eq!(balance(&street.caller, "alice").await, (100_00, 12_50), "tried, and not confirmed");
+    let paying = street.stop_at_an_untold_decision().await;
     street.kill_all().await;
     paying.abort();
 

@@ -156,6 +156,7 @@ impl DiskFile for PlainFile {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use super::super::folders::Folders;
     use super::*;
 
     #[test]
@@ -197,12 +198,8 @@ mod tests {
 
     #[test]
     fn files_of_the_operating_system_keep_the_contract_of_a_disk() {
-        let parent = tempfile::tempdir().unwrap();
-        let folders = std::cell::Cell::new(0);
-        settee_core::testing::disk::contract(|| {
-            let folder = parent.path().join(folders.replace(folders.get() + 1).to_string());
-            Arc::new(FileDisk::open(&folder).unwrap())
-        });
+        let folders = Folders::new();
+        settee_core::testing::disk::contract(|| Arc::new(folders.disk()));
     }
 
     #[test]

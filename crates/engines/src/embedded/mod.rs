@@ -13,6 +13,8 @@
 
 mod file_disk;
 mod folder;
+#[cfg(test)]
+mod folders;
 mod kv;
 mod log;
 #[cfg(test)]

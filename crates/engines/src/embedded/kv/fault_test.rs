@@ -9,7 +9,7 @@ use settee_core::id::Revision;
 use settee_core::port::{Commit, Compare, Disk, Kv, Outcome, Page, Range, StoreError, StoreErrorKind, Write};
 use settee_core::testing::kv::contract;
 
-use super::super::FileDisk;
+use super::super::folders::Folders;
 use super::backend::Backend;
 use super::{EmbeddedKv, FILE};
 use crate::memory::{DiskFault, DiskOperation, MemoryDisk};
@@ -34,14 +34,8 @@ async fn everything(kv: &EmbeddedKv) -> Result<Page, StoreError> {
 #[tokio::test]
 async fn the_embedded_engine_keeps_the_contract_in_memory_and_in_files() {
     contract(async || Arc::new(open(&MemoryDisk::new()).await.unwrap()) as Arc<dyn Kv>).await;
-    let place = tempfile::tempdir().unwrap();
-    let count = std::cell::Cell::new(0);
-    contract(async || {
-        count.set(count.get() + 1);
-        let disk = FileDisk::open(&place.path().join(count.get().to_string())).unwrap();
-        Arc::new(EmbeddedKv::open(Arc::new(disk)).await.unwrap()) as Arc<dyn Kv>
-    })
-    .await;
+    let folders = Folders::new();
+    contract(async || Arc::new(EmbeddedKv::open(Arc::new(folders.disk())).await.unwrap()) as Arc<dyn Kv>).await;
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use settee_core::testing::log::{contract, survives_reopening};
 
 use super::*;
 use crate::embedded::FileDisk;
+use crate::embedded::folders::Folders;
 use crate::memory::{DiskFault, DiskOperation, MemoryDisk};
 
 pub(super) const ALL: ReadLimit = ReadLimit { records: 100_000, bytes: 64 << 20 };
@@ -47,14 +48,8 @@ fn segments(disk: &MemoryDisk) -> usize {
 #[tokio::test]
 async fn it_keeps_the_contract_of_a_log_in_memory_and_in_files() {
     contract(async || Arc::new(open(&MemoryDisk::new()).await.unwrap()) as Arc<dyn Log>).await;
-    let place = tempfile::tempdir().unwrap();
-    let count = std::cell::Cell::new(0);
-    contract(async || {
-        count.set(count.get() + 1);
-        let disk = FileDisk::open(&place.path().join(count.get().to_string())).unwrap();
-        Arc::new(EmbeddedLog::open(Arc::new(disk), small()).await.unwrap()) as Arc<dyn Log>
-    })
-    .await;
+    let folders = Folders::new();
+    contract(async || Arc::new(EmbeddedLog::open(Arc::new(folders.disk()), small()).await.unwrap()) as Arc<dyn Log>).await;
 }
 
 #[tokio::test]
