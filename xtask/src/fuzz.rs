@@ -17,6 +17,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::cargo;
+use crate::commit::Commit;
 use crate::test::peers::{Peer, Source, is_there_or_installed};
 use outcome::{Outcome, Statistics};
 
@@ -154,11 +155,8 @@ fn targets(root: &Path) -> Result<Vec<String>> {
 /// A number that is another one at another commit and the same at the same: a finding can be looked for again. Where git does not
 /// answer it changes by the day.
 fn turn(root: &Path) -> u64 {
-    let mut git = Command::new("git");
-    git.args(["-c", "safe.directory=*", "rev-parse", "--short=12", "HEAD"]).current_dir(root).stderr(Stdio::null());
-    let commit = git.output().ok().and_then(|output| String::from_utf8(output.stdout).ok());
-    let number = commit.and_then(|commit| u64::from_str_radix(commit.trim(), 16).ok());
-    number.unwrap_or_else(|| SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs() / 86_400))
+    let today = || SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs() / 86_400);
+    Commit::of(root).number().unwrap_or_else(today)
 }
 
 /// libFuzzer's side is a workspace of its own; it is built with the versions that everything else is built with.

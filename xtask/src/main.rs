@@ -13,6 +13,7 @@
 mod bench;
 mod cargo;
 mod check;
+mod commit;
 mod driver;
 mod fix;
 mod fuzz;
