@@ -22,6 +22,7 @@ mod engines;
 mod faults;
 mod guard;
 mod history;
+mod hold_ups;
 mod logs;
 mod net;
 mod node;

@@ -26,6 +26,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+pub(crate) use link::LONGEST_DELAY;
 pub(crate) use socket::{Listening, Socket};
 use table::Table;
 

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use crate::faults::{Fault, Faults, Swarm};
 use crate::history::{History, Records, Violation};
+use crate::hold_ups::HoldUps;
 use crate::net::Network;
 use crate::node::{Boot, Node, NodeId, Role};
 
@@ -33,6 +34,7 @@ struct Inner {
     seed: u64,
     faults: Arc<Faults>,
     history: Arc<History>,
+    hold_ups: HoldUps,
     network: Arc<Network>,
     nodes: Mutex<BTreeMap<NodeId, Node>>,
 }
@@ -42,7 +44,7 @@ impl World {
         let faults = Arc::new(Faults::new(seed, swarm));
         let history = Arc::new(History::new(traced));
         let network = Network::new(seed, faults.clone(), history.clone());
-        Self(Arc::new(Inner { seed, faults, history, network, nodes: Mutex::default() }))
+        Self(Arc::new(Inner { seed, faults, history, hold_ups: HoldUps::default(), network, nodes: Mutex::default() }))
     }
 
     /// The seed that decides everything here.
@@ -154,6 +156,11 @@ impl World {
         &self.0.faults
     }
 
+    /// When links were cut and processes stood still.
+    pub(crate) fn hold_ups(&self) -> &HoldUps {
+        &self.0.hold_ups
+    }
+
     pub(crate) fn network(&self) -> &Arc<Network> {
         &self.0.network
     }
@@ -167,6 +174,7 @@ impl World {
             node.resume();
             node.restart();
         }
+        self.0.hold_ups.end_all(self.elapsed());
         self.record("healed", "");
     }
 

@@ -30,7 +30,10 @@ pub(super) const SLIPS: u32 = 4;
 pub(super) const BURST: u32 = 2;
 
 /// Probes that the breaker may have under way.
-pub(super) const PROBES: u32 = 2;
+const PROBES: u32 = 2;
+
+/// After how long a probe that did not end is given up, and its place is free.
+pub(super) const PROBE_MILLIS: u64 = 1_000;
 
 /// When lending fails.
 const TROUBLE: Range<Duration> = Duration::from_secs(8)..Duration::from_secs(11);
@@ -65,8 +68,8 @@ pub(super) struct Served {
     lives: u32,
     /// Slips that passed the rate: in which life of the process, and when.
     pub(super) drawn: Vec<(u32, Duration)>,
-    /// The most probes that were under way together.
-    pub(super) probes: usize,
+    /// Whenever more probes than allowed were under way together: when, and how many.
+    pub(super) crowded: Vec<(Duration, usize)>,
     /// Calls of the steady part, and how many of them failed.
     pub(super) steady: u32,
     pub(super) failed: Vec<String>,
@@ -129,8 +132,10 @@ impl Desk for Clerk {
     async fn lend(&self) -> Reply<()> {
         let probe = self.is_probing().then(|| UnderWay::enter(&self.probes));
         if let Some((_, together)) = &probe {
-            let mut served = self.stage.desk.0.lock();
-            served.probes = served.probes.max(*together);
+            if *together > usize::try_from(PROBES).unwrap_or(0) {
+                let now = self.stage.world.elapsed();
+                self.stage.desk.0.lock().crowded.push((now, *together));
+            }
             self.stage.world.reached("breaker probed");
         }
         sleep_between(LENDING_MILLIS.0, LENDING_MILLIS.1).await;
@@ -218,7 +223,7 @@ async fn put(rules: &FlowControlClient) -> Reply<RuleSet> {
         open_ms: 400,
         probes: PROBES,
         successes: 2,
-        probe_ms: 1_000,
+        probe_ms: PROBE_MILLIS,
         ..BreakerOptions::default()
     };
     let rate = Limit::Rate { calls: SLIPS, period_ms: 1_000, burst: BURST };

@@ -72,8 +72,14 @@ impl Director {
                 self.plan_next(fault);
             }
             Step::Restart(node) => self.on_node(node, Node::restart),
-            Step::Resume(node) => self.on_node(node, Node::resume),
-            Step::Rejoin(links) => links.iter().for_each(|link| self.world.network().rejoin(*link)),
+            Step::Resume(node) => {
+                self.on_node(node, Node::resume);
+                self.world.hold_ups().end(Fault::Pause, self.world.elapsed());
+            }
+            Step::Rejoin(links) => {
+                links.iter().for_each(|link| self.world.network().rejoin(*link));
+                self.world.hold_ups().end(Fault::Partition, self.world.elapsed());
+            }
         }
     }
 
@@ -118,6 +124,7 @@ impl Director {
                 self.plan_in(wait, Step::Restart(node));
             }
             Fault::Pause => {
+                self.world.hold_ups().begin(fault, self.world.elapsed());
                 let wait = self.spread(50, 8_000);
                 self.plan_in(wait, Step::Resume(node));
             }
@@ -147,6 +154,7 @@ impl Director {
             return;
         }
         links.iter().for_each(|link| self.world.network().cut(*link));
+        self.world.hold_ups().begin(Fault::Partition, self.world.elapsed());
         self.world.faults().count(if out && back { "partition" } else { "partition_one_way" });
         let wait = self.spread(200, 10_000);
         self.plan_in(wait, Step::Rejoin(links));

@@ -22,6 +22,9 @@ const JITTER_MILLIS: std::ops::RangeInclusive<u64> = 1..=4;
 /// What a delayed chunk takes on top.
 const DELAY_MILLIS: std::ops::RangeInclusive<u64> = 20..=1_500;
 
+/// The most of it.
+pub(crate) const LONGEST_DELAY: Duration = Duration::from_millis(*DELAY_MILLIS.end());
+
 pub(super) struct Links {
     faults: Arc<Faults>,
     bases: BTreeMap<Link, u64>,

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Evidence;
-use crate::bank::desk::{BURST, PROBES, SLIPS};
+use crate::bank::desk::{BURST, PROBE_MILLIS, SLIPS};
 use crate::faults::Fault;
 use crate::history::Violation;
 use crate::world::World;
 
 /// Of a hundred calls in the steady part so many may fail.
 const FAILING_PERCENT: usize = 1;
+
+/// As long as a probe may take it may be under way beside its successor, if the process stood still.
+const PROBE: Duration = Duration::from_millis(PROBE_MILLIS);
 
 fn violation(detail: impl std::fmt::Display) -> Violation {
     Violation::new("I9", detail)
@@ -25,11 +28,10 @@ pub(in crate::bank) fn i9_limits_hold_and_let_go(world: &World, evidence: &Evide
         lives.entry(*life).or_default().push(*at);
     }
     found.extend(lives.iter().filter_map(|(life, drawn)| Some(violation(format_args!("life {life}: {}", over_rate(drawn)?)))));
-    let probes = evidence.desk.probes;
     // A process that was paused meets probes of before that nobody waits for any more.
-    if probes > usize::try_from(PROBES).unwrap_or(0) && !world.swarm().suffers(Fault::Pause) {
-        found.push(violation(format_args!("{probes} probes were under way at once")));
-    }
+    let stood_still = |at: Duration| world.hold_ups().between(Fault::Pause, at.saturating_sub(PROBE), at);
+    let crowded = evidence.desk.crowded.iter().find(|(at, _)| !stood_still(*at));
+    found.extend(crowded.map(|(at, probes)| violation(format_args!("{probes} probes were under way at once, {at:?}"))));
     let (calls, failed) = (usize::try_from(evidence.desk.steady).unwrap_or(0), &evidence.desk.failed);
     if calls == 0 || failed.len() * 100 > calls * FAILING_PERCENT {
         found.push(violation(format_args!("{} of {calls} calls failed though there was no overload: {failed:?}", failed.len())));
