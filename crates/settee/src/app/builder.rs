@@ -18,7 +18,7 @@ use crate::job::{Job, JobControlClient, Worker};
 use crate::mq::{Consumer, ConsumerOptions, MessageControlClient, MessageHandler, Messages, OutboxSource, Relay};
 use crate::registry::control::RegistryControlClient;
 use crate::registry::{FolderCache, ListCache, RegistryClient, RegistryOptions};
-use crate::rpc::{Channels, Filter, HttpPages, Service, ServiceClient, Services, StaticInstances};
+use crate::rpc::{ChannelOptions, Channels, Filter, HttpPages, Service, ServiceClient, Services, StaticInstances};
 use crate::trace::control::TraceControlClient;
 use crate::trace::{FinishedSpans, ServerSpans, Tracer, export};
 use crate::txn::{Participant, TransactionControlClient, Transactions};
@@ -70,7 +70,8 @@ impl App {
         let control = Channels::new(server(), tracer.clone());
         let registry = RegistryClient::start(untraced.client::<RegistryControlClient>(), registry_options(&settings));
         let flow = Flow::new();
-        let channels = Channels::with_flow(Arc::new(registry.clone()), tracer.clone(), flow.clone());
+        let options = ChannelOptions { flow: flow.clone(), balancer: settings.balancer };
+        let channels = Channels::with_options(Arc::new(registry.clone()), tracer.clone(), options);
         let messages = Messages::new(control.client::<MessageControlClient>(), tracer.clone());
         let mut app = Self {
             name: name.into(),

@@ -6,6 +6,8 @@
 //! ```
 //! An instance is published only when it is ready and withdrawn before anything stops, so a rolling restart fails no call.
 
+#[cfg(test)]
+mod balancer_test;
 mod builder;
 mod pages;
 mod process;

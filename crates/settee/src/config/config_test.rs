@@ -79,6 +79,17 @@ fn a_value_of_the_wrong_kind_names_its_key_and_its_place() {
 }
 
 #[test]
+fn a_balancer_that_does_not_exist_is_refused_with_those_that_do() {
+    let read = |name: &str| Layers::new().with_flag(&format!("settee.balancer={name}")).unwrap().read::<Account>();
+    assert_eq!(read("round_robin").unwrap().0.balancer.to_string(), "round_robin");
+    assert_eq!(Settings::default().balancer.to_string(), "p2c");
+    let expected =
+        "read the configuration: `settee.balancer` from --set: no balancer is called \"random\"; there are p2c, round_robin";
+    let error = read("random").unwrap_err();
+    assert_eq!((error.code(), error.message()), (&codes::BAD_VALUE, expected));
+}
+
+#[test]
 fn a_key_that_must_be_given_says_how_to_give_it() {
     #[derive(Debug, Deserialize)]
     struct Strict {

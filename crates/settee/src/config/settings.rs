@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use settee_core::registry::Share;
+use settee_core::rpc::balance::BalancerKind;
 
 /// What every process can be told. Durations are in milliseconds, named so.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,6 +24,9 @@ pub struct Settings {
     pub weight: u32,
     /// Where the last good instance lists are kept, for starts while the server is away. Default: nowhere.
     pub cache: Option<PathBuf>,
+    /// What picks the instance for each call that this process makes: `p2c`, the less loaded of two that are drawn at random, or
+    /// `round_robin`, one after the other. Default `p2c`.
+    pub balancer: BalancerKind,
     /// Whether spans are recorded. Default `true`.
     pub trace: bool,
     /// How long calls under way may take to end at a stop. Default 10,000.
@@ -37,6 +41,7 @@ impl Default for Settings {
             share: None,
             weight: settee_core::registry::Instance::DEFAULT_WEIGHT,
             cache: None,
+            balancer: BalancerKind::default(),
             trace: true,
             drain_ms: 10_000,
         }

@@ -21,7 +21,7 @@ use settee_core::error::{ErrorKind, codes};
 use settee_core::id::Xid;
 use settee_core::planted::Bug;
 use settee_core::registry::{Instance, InstanceList};
-use settee_core::rpc::balance::{Balancer, PowerOfTwoChoices};
+use settee_core::rpc::balance::{Balancer, BalancerKind};
 use settee_core::rpc::retry::{MAX_ATTEMPTS, RetryBudget, backoff, may_retry};
 use settee_core::{Certainty, Context, Error, Instant, env};
 use tokio::sync::watch;
@@ -48,7 +48,17 @@ struct Pool {
     discovery: Arc<dyn Discovery>,
     tracer: Tracer,
     flow: Flow,
+    balancer: BalancerKind,
     endpoints: Endpoints,
+}
+
+/// What the channels of a process have in common beyond where they lead.
+#[derive(Clone, Default)]
+pub struct ChannelOptions {
+    /// Whose client rules calls pass first. Default: no rules.
+    pub flow: Flow,
+    /// What picks an instance for each call; each channel makes one of its own. Default: `p2c`.
+    pub balancer: BalancerKind,
 }
 
 /// A way to the instances of one service. Cheap to clone; clones share the retry budget.
@@ -87,16 +97,17 @@ pub struct CallOptions {
 }
 
 impl Channels {
-    /// Channels to what `discovery` knows, without flow rules.
+    /// Channels to what `discovery` knows, with the default options.
     #[must_use]
     pub fn new(discovery: Arc<dyn Discovery>, tracer: Tracer) -> Self {
-        Self::with_flow(discovery, tracer, Flow::new())
+        Self::with_options(discovery, tracer, ChannelOptions::default())
     }
 
-    /// Channels to what `discovery` knows, whose calls pass the client rules of `flow` first.
+    /// Channels to what `discovery` knows.
     #[must_use]
-    pub fn with_flow(discovery: Arc<dyn Discovery>, tracer: Tracer, flow: Flow) -> Self {
-        Self(Arc::new(Pool { discovery, tracer, flow, endpoints: Endpoints::default() }))
+    pub fn with_options(discovery: Arc<dyn Discovery>, tracer: Tracer, options: ChannelOptions) -> Self {
+        let ChannelOptions { flow, balancer } = options;
+        Self(Arc::new(Pool { discovery, tracer, flow, balancer, endpoints: Endpoints::default() }))
     }
 
     /// A channel to the instances of `service`.
@@ -107,7 +118,7 @@ impl Channels {
             pool: self.0.clone(),
             instances: self.0.discovery.instances(service),
             known: KnownList::default(),
-            balancer: Box::new(PowerOfTwoChoices),
+            balancer: self.0.balancer.make(),
             budget: Mutex::new(RetryBudget::new(Instant::now())),
         }))
     }

@@ -25,7 +25,7 @@ pub mod session;
 mod stream;
 pub mod updates;
 
-pub use channel::{CallOptions, Channel, Channels, ServiceClient};
+pub use channel::{CallOptions, Channel, ChannelOptions, Channels, ServiceClient};
 pub use discovery::{Discovery, StaticInstances};
 #[doc(hidden)]
 pub use header::{ContextReader, write_context};
@@ -35,6 +35,7 @@ pub use reply::{Fault, Never, Refusal, Reply, refuse};
 pub use server::{Filter, Incoming, Next, Services};
 pub use service::{Answer, Encoding, MethodDescriptor, RouteKey, Service, ServiceDescriptor};
 pub use session::{Session, SessionId};
+pub use settee_core::rpc::balance::BalancerKind;
 pub use updates::{UpdateSender, Updates, updates};
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
-//! Which of several instances gets the next call. One file an algorithm; to add one, add its file, and a line in [`by_name`] and
-//! in [`NAMES`].
-//!
-//! Left out yet: choosing. Channels use the default, [`PowerOfTwoChoices`], and no key of a configuration names another.
+//! Which of several instances gets the next call. One file an algorithm; to add one, add its file, and a line in [`BALANCERS`].
 
 mod p2c;
 mod round_robin;
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use p2c::PowerOfTwoChoices;
 pub use round_robin::RoundRobin;
@@ -26,29 +28,97 @@ pub trait Balancer: Send + Sync + 'static {
     fn pick(&self, candidates: &[Candidate], random: &mut dyn FnMut(usize) -> usize) -> Option<usize>;
 }
 
-/// The balancer called `name`.
-#[must_use]
-pub fn by_name(name: &str) -> Option<Box<dyn Balancer>> {
-    match name {
-        "p2c" => Some(Box::new(PowerOfTwoChoices)),
-        "round_robin" => Some(Box::<RoundRobin>::default()),
-        _ => None,
+/// A kind of balancer, by the name that configurations choose it with. Default: the first of [`BALANCERS`].
+///
+/// ```
+/// use settee_core::rpc::balance::BalancerKind;
+///
+/// let kind: BalancerKind = "round_robin".parse().unwrap();
+/// assert_eq!(kind.to_string(), "round_robin");
+/// assert_eq!(BalancerKind::default().to_string(), "p2c");
+/// ```
+#[derive(Clone, Copy)]
+pub struct BalancerKind {
+    name: &'static str,
+    make: fn() -> Box<dyn Balancer>,
+}
+
+/// The kinds that there are, the default first.
+pub const BALANCERS: &[BalancerKind] = &[
+    BalancerKind { name: "p2c", make: || Box::new(PowerOfTwoChoices) },
+    BalancerKind { name: "round_robin", make: || Box::<RoundRobin>::default() },
+];
+
+impl BalancerKind {
+    /// A balancer for one channel.
+    #[must_use]
+    pub fn make(self) -> Box<dyn Balancer> {
+        (self.make)()
     }
 }
 
-/// The names that [`by_name`] knows, the default first.
-pub const NAMES: &[&str] = &["p2c", "round_robin"];
+impl Default for BalancerKind {
+    fn default() -> Self {
+        BALANCERS[0]
+    }
+}
+
+/// No balancer has this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no balancer is called {0:?}; there are {names}", names = names())]
+pub struct UnknownBalancer(String);
+
+fn names() -> String {
+    BALANCERS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ")
+}
+
+impl FromStr for BalancerKind {
+    type Err = UnknownBalancer;
+
+    fn from_str(name: &str) -> Result<Self, UnknownBalancer> {
+        BALANCERS.iter().find(|kind| kind.name == name).copied().ok_or_else(|| UnknownBalancer(name.to_owned()))
+    }
+}
+
+impl fmt::Display for BalancerKind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name)
+    }
+}
+
+impl fmt::Debug for BalancerKind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "BalancerKind({self})")
+    }
+}
+
+impl Serialize for BalancerKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name)
+    }
+}
+
+impl<'de> Deserialize<'de> for BalancerKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_listed_balancer_exists_and_survives_an_empty_list() {
-        for name in NAMES {
-            let balancer = by_name(name).unwrap();
-            assert_eq!(balancer.pick(&[], &mut |_| 0), None, "{name}");
+    fn every_listed_balancer_is_found_by_its_name_and_survives_an_empty_list() {
+        for kind in BALANCERS {
+            let found: BalancerKind = kind.name.parse().unwrap();
+            assert_eq!((found.name, found.make().pick(&[], &mut |_| 0)), (kind.name, None));
         }
-        assert!(by_name("p3c").is_none());
+    }
+
+    #[test]
+    fn a_name_that_no_balancer_has_is_answered_with_those_that_there_are() {
+        let error = "p3c".parse::<BalancerKind>().unwrap_err();
+        assert_eq!(error.to_string(), "no balancer is called \"p3c\"; there are p2c, round_robin");
     }
 }

@@ -1,4 +1,4 @@
-//! One after the other, skipping those with weight 0.
+//! One after the other, skipping those with weight 0: other weights count for nothing here.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,10 +12,13 @@ pub struct RoundRobin {
 
 impl Balancer for RoundRobin {
     fn pick(&self, candidates: &[Candidate], _: &mut dyn FnMut(usize) -> usize) -> Option<usize> {
-        let count = candidates.len();
-        let start = self.turn.fetch_add(1, Ordering::Relaxed).checked_rem(count)?;
-        let in_turn = (0..count).map(|step| (start + step) % count);
-        in_turn.into_iter().find(|index| candidates[*index].weight > 0).or(Some(start))
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let switched_on = || (0..candidates.len()).filter(|index| candidates[*index].weight > 0);
+        // The turn goes round those alone: who follows one that is switched off would get its calls, too.
+        match switched_on().count() {
+            0 => turn.checked_rem(candidates.len()),
+            count => switched_on().nth(turn % count),
+        }
     }
 }
 
@@ -24,10 +27,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everyone_gets_a_turn_but_the_switched_off() {
+    fn everyone_gets_the_same_number_of_turns_but_the_switched_off() {
         let of = |weight| Candidate { weight, in_flight: 0, latency_us: 0.0 };
-        let balancer = RoundRobin::default();
-        let picks: Vec<_> = (0..6).map(|_| balancer.pick(&[of(1), of(0), of(1)], &mut |_| 0).unwrap()).collect();
-        assert_eq!(picks, [0, 2, 2, 0, 2, 2]);
+        let picks = |weights: [u32; 3]| {
+            let balancer = RoundRobin::default();
+            (0..6).map(|_| balancer.pick(&weights.map(of), &mut |_| 0).unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(picks([1, 9, 1]), [0, 1, 2, 0, 1, 2]);
+        assert_eq!(picks([1, 0, 1]), [0, 2, 0, 2, 0, 2]);
+        assert_eq!(picks([0, 0, 0]), [0, 1, 2, 0, 1, 2], "better than none");
     }
 }
