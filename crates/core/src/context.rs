@@ -69,6 +69,12 @@ impl Context {
         Self::of_trace(TraceContext::root(), caller)
     }
 
+    /// A context of settee's own control traffic: in nobody's trace and under nobody's deadline, whoever made it needed.
+    #[must_use]
+    pub fn control(caller: &str, timeout: Duration) -> Self {
+        Self { criticality: Criticality::Control, ..Self::root(caller) }.with_timeout(timeout)
+    }
+
     /// A context of a trace that somebody else began, with no deadline.
     #[must_use]
     pub fn of_trace(trace: TraceContext, caller: &str) -> Self {

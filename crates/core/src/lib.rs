@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod backoff;
 pub mod context;
 pub mod env;
 pub mod error;

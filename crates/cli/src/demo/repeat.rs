@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use settee::{Error, ErrorKind, Fault, Reply};
-use settee_core::env;
+use settee_core::backoff::Backoff;
 use tokio::time::Instant;
 
 /// The first pause, doubled with each failure.
@@ -23,7 +23,7 @@ where
     F: Future<Output = Reply<T, R>>,
 {
     let give_up = Instant::now() + within;
-    let mut pause = FIRST_PAUSE;
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
         let error = match call().await {
             Err(Fault::Failed(error)) => error,
@@ -33,20 +33,13 @@ where
         if Instant::now() >= give_up || !may_help(&error) {
             return Err(Fault::Failed(error));
         }
-        let wait = jittered(pause).max(error.retry_after().unwrap_or_default());
+        let wait = backoff.wait().max(error.retry_after().unwrap_or_default());
         tokio::time::sleep_until((Instant::now() + wait).min(give_up)).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
 fn may_help(error: &Error) -> bool {
     !matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Denied | ErrorKind::Unsupported | ErrorKind::Damaged)
-}
-
-/// Between half of it and the whole, so that those who failed together do not come back together.
-fn jittered(pause: Duration) -> Duration {
-    let half = pause / 2;
-    half + half.mul_f64(env::random_below(1_000) as f64 / 1_000.0)
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
@@ -117,4 +118,11 @@ pub fn random_u128() -> u128 {
 pub fn random_below(bound: usize) -> usize {
     let wide = u128::from(random_u64()) * u128::try_from(bound).unwrap_or(u128::MAX >> 64);
     usize::try_from(wide >> 64).unwrap_or(0)
+}
+
+/// A random time below `bound`, to the microsecond; zero where there is none below it.
+#[must_use]
+pub fn random_duration(bound: Duration) -> Duration {
+    let micros = usize::try_from(bound.as_micros()).unwrap_or(usize::MAX).max(1);
+    Duration::from_micros(u64::try_from(random_below(micros)).unwrap_or(0))
 }

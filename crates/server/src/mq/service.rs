@@ -39,7 +39,7 @@ impl MessageControl for Broker {
     }
 
     async fn nack(&self, failures: Vec<Nack>) -> Reply<Answered> {
-        let answers = failures.into_iter().map(|failure| (failure.delivery.clone(), failure.event(jitter())));
+        let answers = failures.into_iter().map(|failure| (failure.delivery.clone(), failure.event(env::random_duration(JITTER))));
         Ok(self.answer(answers.collect()).await?)
     }
 
@@ -70,11 +70,6 @@ impl MessageControl for Broker {
     async fn replay(&self, replay: Replay) -> Reply<u32> {
         Ok(Broker::replay(self, replay).await?)
     }
-}
-
-fn jitter() -> Duration {
-    let micros = env::random_below(usize::try_from(JITTER.as_micros()).unwrap_or(1));
-    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }
 
 async fn pause(topic: &Topic, paused: bool) -> Result<TopicView, Error> {

@@ -310,7 +310,5 @@ impl Memory {
 
 /// Between three quarters and five quarters of `wait`: branches that failed together are not all retried together.
 fn jittered(wait: Duration) -> Duration {
-    const STEPS: usize = 512;
-    let step = u32::try_from(env::random_below(STEPS)).unwrap_or(0);
-    wait * 3 / 4 + wait / 1_024 * step
+    wait * 3 / 4 + env::random_duration(wait / 2)
 }

@@ -3,9 +3,9 @@
 use std::future::Future;
 use std::time::Duration;
 
-use settee_core::context::Criticality;
+use settee_core::backoff::Backoff;
 use settee_core::error::ErrorKind;
-use settee_core::{Certainty, Context, Error, env};
+use settee_core::{Certainty, Context, Error};
 
 use super::control::{MessageControlClient, Publish, Published};
 use crate::mq::MessageControl;
@@ -45,7 +45,7 @@ impl Messages {
     /// repeat was refused says nothing about those before it, one of which may have been stored.
     pub(super) async fn publish(&self, publish: &Publish, patience: Duration) -> Result<Published, Error> {
         let started = settee_core::Instant::now();
-        let mut wait = Backoff::default();
+        let mut wait = backoff();
         let mut may_be_stored = false;
         loop {
             let call = self.control.publish(publish.clone());
@@ -54,7 +54,7 @@ impl Messages {
                 Err(fault) => Error::from(fault),
             };
             may_be_stored |= error.certainty() != Certainty::NotDone;
-            if !may_pass(&error) || started.elapsed() + wait.next > patience {
+            if !may_pass(&error) || started.elapsed() + wait.at_most() > patience {
                 return Err(if may_be_stored { error.unknown() } else { error });
             }
             wait.pause().await;
@@ -70,9 +70,7 @@ impl std::fmt::Debug for Messages {
 
 /// Runs a call with a context of its own: it outlives the caller whose message started it.
 pub(super) async fn in_call_context<F: Future>(call: F) -> F::Output {
-    let mut context = Context::root("settee.mq").with_timeout(CALL_TIMEOUT);
-    context.criticality = Criticality::Control;
-    context.scope(call).await
+    Context::control("settee.mq", CALL_TIMEOUT).scope(call).await
 }
 
 /// Whether the same call, repeated, can be answered otherwise. Only for calls that may be repeated.
@@ -82,23 +80,7 @@ pub(super) fn may_pass(error: &Error) -> bool {
     passes || (error.certainty() == Certainty::Unknown && error.kind() != ErrorKind::Conflict)
 }
 
-/// Waits that double, each somewhere in its upper half so that clients do not come back in step.
-#[derive(Debug)]
-pub(super) struct Backoff {
-    next: Duration,
-}
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self { next: BACKOFF_FIRST }
-    }
-}
-
-impl Backoff {
-    pub(super) async fn pause(&mut self) {
-        let half = self.next / 2;
-        let part = env::random_below(usize::try_from(half.as_micros()).unwrap_or(1).max(1));
-        self.next = (self.next * 2).min(BACKOFF_LAST);
-        tokio::time::sleep(half + Duration::from_micros(u64::try_from(part).unwrap_or(0))).await;
-    }
+/// The waits of a loop that asks the broker.
+pub(super) fn backoff() -> Backoff {
+    Backoff::new(BACKOFF_FIRST, BACKOFF_LAST)
 }

@@ -19,7 +19,7 @@ use settee_core::shutdown::{Shutdown, ShutdownTrigger};
 use settee_core::trace::{SpanKind, SpanOutcome};
 use settee_core::{Context, Error, env};
 
-use super::client::{Backoff, Messages, in_call_context, may_pass};
+use super::client::{Messages, backoff, in_call_context, may_pass};
 use super::control::{AckRef, Consume, Delivery, MAX_CAUSE_BYTES, MessageControl, Nack, NackClass};
 use super::handler::{Message, MessageHandler};
 use crate::rpc::Updates;
@@ -99,13 +99,13 @@ enum Finished {
 
 impl<H: MessageHandler> Worker<H> {
     async fn run(self) {
-        let mut wait = Backoff::default();
+        let mut wait = backoff();
         while !self.shutdown.is_requested() {
             let opened = in_call_context(self.messages.control().consume(self.consume.clone())).await;
             match opened {
                 Ok(updates) => {
                     self.work(updates).await;
-                    wait = Backoff::default();
+                    wait = backoff();
                 }
                 Err(fault) => {
                     let error = Error::from(fault);
@@ -246,7 +246,7 @@ async fn answer<F, T>(mut call: impl FnMut() -> F)
 where
     F: Future<Output = crate::rpc::Reply<T>>,
 {
-    let mut wait = Backoff::default();
+    let mut wait = backoff();
     for _ in 0..ANSWER_ATTEMPTS {
         match in_call_context(call()).await.map_err(Error::from) {
             Err(error) if may_pass(&error) => wait.pause().await,

@@ -17,7 +17,7 @@ use settee_core::planted::Bug;
 use settee_core::shutdown::Shutdown;
 use settee_core::{Error, Timestamp};
 
-use super::client::{Backoff, Messages, in_call_context};
+use super::client::{Messages, backoff, in_call_context};
 use super::control::{MAX_PUBLISH, MessageControl, OutgoingMessage, ProducerRef, Publish};
 use super::filling::Filling;
 
@@ -119,12 +119,12 @@ impl<S: OutboxSource> Relay<S> {
     /// # Cancel safety
     /// Dropped anywhere, nothing is lost, and nothing is stored twice by the next relay.
     pub async fn run(&self, shutdown: Shutdown) {
-        let mut wait = Backoff::default();
+        let mut wait = backoff();
         while !shutdown.is_requested() {
             let turn = async {
                 match self.turn().await {
                     Ok(0) => self.idle().await,
-                    Ok(_) => wait = Backoff::default(),
+                    Ok(_) => wait = backoff(),
                     Err(error) => {
                         tracing::warn!(relay = self.name, %error, "a relay turn failed, trying again");
                         wait.pause().await;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use settee_core::context::Criticality;
+use settee_core::backoff::Backoff;
 use settee_core::registry::{Instance, InstanceList};
 use settee_core::shutdown::{Shutdown, ShutdownTrigger, pair};
 use settee_core::{Context, Error, env};
@@ -24,6 +24,12 @@ const SERVICES: usize = 4_096;
 
 /// One call to the registry may take so long before it is repeated.
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The first wait before the registry is asked again, at most.
+const AGAIN_FIRST: Duration = Duration::from_millis(50);
+
+/// The longest wait: a registry that is back has everything back a second later.
+const AGAIN_LAST: Duration = Duration::from_millis(800);
 
 /// The registry, from a process that calls services and serves some. Cheap to clone; needs a running tokio runtime.
 ///
@@ -152,9 +158,12 @@ impl fmt::Debug for RegistryOptions {
     }
 }
 
-/// Runs a call with a context of its own: settee's control traffic, in nobody's trace and under nobody's deadline.
+/// Runs a call as settee's control traffic, whoever's work made it needed.
 pub(super) async fn in_call_context<F: Future>(call: F) -> F::Output {
-    let mut context = Context::root("settee.registry").with_timeout(CALL_TIMEOUT);
-    context.criticality = Criticality::Control;
-    context.scope(call).await
+    Context::control("settee.registry", CALL_TIMEOUT).scope(call).await
+}
+
+/// The waits of a loop that asks the registry.
+pub(super) fn backoff() -> Backoff {
+    Backoff::new(AGAIN_FIRST, AGAIN_LAST)
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use settee_core::backoff::Backoff;
 use settee_core::registry::InstanceList;
 use settee_core::{Error, Timestamp, env};
 use tokio::sync::watch;
 
-use super::backoff::Backoff;
 use super::cache::{Kept, ListCache};
-use super::client::{Shared, in_call_context};
+use super::client::{Shared, backoff, in_call_context};
 use super::control::RegistryControl;
 use super::view::View;
 
@@ -84,7 +84,7 @@ pub(super) async fn run(shared: Arc<Shared>, service: String, followed: Arc<Foll
 }
 
 async fn follow(shared: &Shared, service: &str, followed: &Followed, mut view: View) {
-    let mut backoff = Backoff::new();
+    let mut backoff = backoff();
     loop {
         if let Err(error) = subscribed(shared, service, followed, &mut view, &mut backoff).await {
             tracing::debug!(service, %error, "follow a service: its last good list stays");

@@ -8,7 +8,6 @@
 //! ```
 //! Read [`control`] first, then `client`. The rules of evidence are in `settee_core::registry`; who remembers is in the server.
 
-mod backoff;
 mod cache;
 mod client;
 pub mod control;

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use settee_core::backoff::{Backoff, jittered};
 use settee_core::error::{ErrorKind, codes};
 use settee_core::registry::{Instance, PublicationId};
 use settee_core::shutdown::Shutdown;
@@ -21,8 +22,7 @@ use settee_core::{Error, Instant, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep_until;
 
-use super::backoff::{Backoff, jittered};
-use super::client::{Handle, Shared, in_call_context};
+use super::client::{Handle, Shared, backoff, in_call_context};
 use super::control::{Publish, RegistryControl, RegistryControlClient, SERVICE, SILENCE_MS, Withdraw};
 
 /// Publications of one process at most.
@@ -266,7 +266,7 @@ pub(super) async fn run(shared: Arc<Shared>, stopping: Shutdown) {
 }
 
 async fn reconcile(shared: &Shared, round: &mut u64) {
-    let mut backoff = Backoff::new();
+    let mut backoff = backoff();
     loop {
         if shared.publisher.is_idle() {
             shared.publisher.changed.notified().await;
