@@ -12,6 +12,7 @@ mod builder;
 mod pages;
 mod process;
 mod ready;
+mod register;
 mod running;
 
 pub use builder::App;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use settee_core::error::{ErrorKind, codes};
 use settee_core::registry::Instance;
 use settee_core::shutdown::{Shutdown, ShutdownTrigger, pair};
 use settee_core::{Error, env};
@@ -14,9 +13,8 @@ use super::builder::App;
 use super::pages::ProcessPages;
 use super::process::stop_signal;
 use super::ready::all_hold;
+use super::register::register;
 use crate::expand::BoxFuture;
-use crate::job::control::RegisterJob;
-use crate::job::{JobControl, JobControlClient};
 use crate::registry::PublicationGuard;
 use crate::rpc::{Listening, ServerConfig};
 
@@ -32,9 +30,6 @@ const PUBLISHED: Duration = Duration::from_secs(2);
 
 /// How long parts that run beside the services may take to end, and each thing that is closed after them.
 const STOP: Duration = Duration::from_secs(5);
-
-/// Between two tries to register a job while the server is away.
-const AGAIN: Duration = Duration::from_millis(200);
 
 /// A started application. Dropping it stops it without a drain.
 pub struct Running {
@@ -128,21 +123,4 @@ fn instance(app: &App) -> Result<Instance, Error> {
         metadata: std::collections::BTreeMap::new(),
         publication: settee_core::registry::PublicationId::default(),
     })
-}
-
-/// Registers a job until the server has taken it, or refuses it for what it is.
-async fn register(job: RegisterJob, control: JobControlClient, stopping: Shutdown) {
-    loop {
-        match control.register(job.clone()).await.map_err(Error::from) {
-            Ok(_) => return,
-            Err(error) if error.kind() == ErrorKind::Invalid => {
-                tracing::error!(%error, code = %codes::START_FAILED, "a job cannot be registered");
-                return;
-            }
-            Err(error) => tracing::debug!(%error, "register a job"),
-        }
-        if stopping.or(tokio::time::sleep(AGAIN)).await.is_none() {
-            return;
-        }
-    }
 }
