@@ -12,6 +12,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use settee_cli::memory;
+use settee_cli::ready::ready;
 use settee_core::env;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -118,14 +119,14 @@ impl Starting {
     /// # Errors
     /// It ended, or took too long and was killed.
     pub async fn ready(mut self) -> Result<Process, Ended> {
-        match tokio::time::timeout(READY, ready_line(&mut self.output)).await {
-            Ok(Some(address)) => {
+        match tokio::time::timeout(READY, ready(&mut self.output)).await {
+            Ok(Ok(Some(address))) => {
                 let Self { child, lifeline, mut output, log } = self;
                 // Somebody who writes to a pipe that is full waits.
                 env::spawn(async move { while let Ok(Some(_)) = output.next_line().await {} });
                 Ok(Process { child, address, lifeline, log })
             }
-            Ok(None) => Err(Ended::of(&mut self.child, &self.log).await),
+            Ok(_) => Err(Ended::of(&mut self.child, &self.log).await),
             Err(_) => {
                 self.child.start_kill().ok();
                 Err(Ended::of(&mut self.child, &self.log).await)
@@ -223,15 +224,4 @@ impl fmt::Display for Ended {
         let status = self.status.map_or_else(|| "nobody knows how".to_owned(), |status| status.to_string());
         write!(out, "it ended ({status}):\n{}", lines[lines.len().saturating_sub(LAST_LINES)..].join("\n"))
     }
-}
-
-/// `{"ready":"127.0.0.1:4321"}`
-async fn ready_line(output: &mut Lines<BufReader<ChildStdout>>) -> Option<SocketAddr> {
-    while let Ok(Some(line)) = output.next_line().await {
-        let said: Option<serde_json::Value> = serde_json::from_str(&line).ok();
-        if let Some(address) = said.and_then(|said| said["ready"].as_str()?.parse().ok()) {
-            return Some(address);
-        }
-    }
-    None
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 
-use serde_json::Value;
+use settee_cli::ready::ready;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -28,10 +28,8 @@ impl Program {
         command.args(arguments).env("SETTEE_SERVER", server.to_string()).kill_on_drop(true).stdout(Stdio::piped());
         let mut process = command.spawn().expect("the program starts");
         let mut lines = BufReader::new(process.stdout.take().expect("stdout is a pipe")).lines();
-        let said = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("it says something");
-        let said = said.expect("it says text").unwrap_or_else(|| panic!("{} ended", program.display()));
-        let ready: Value = serde_json::from_str(&said).expect("one JSON object");
-        let address = ready["ready"].as_str().and_then(|text| text.parse().ok()).expect("an address");
+        let said = tokio::time::timeout(PATIENCE, ready(&mut lines)).await.expect("it says that it is ready");
+        let address = said.expect("it says text").unwrap_or_else(|| panic!("{} ended", program.display()));
         Self { _process: process, address }
     }
 

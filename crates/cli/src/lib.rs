@@ -17,7 +17,8 @@ mod ls;
 #[doc(hidden)]
 pub mod memory;
 mod output;
-mod ready;
+#[doc(hidden)]
+pub mod ready;
 mod server;
 mod signals;
 mod traces;

@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{ChildStdin, ChildStdout, Command};
 
-use crate::ready;
+use crate::ready::ready;
 
 /// How long a process may take to be ready: a server that was killed replays its log first.
 const READY: Duration = Duration::from_secs(60);
@@ -57,7 +57,7 @@ impl Child {
         let lifeline = process.stdin.take().ok_or_else(|| io::Error::other("it has no stdin"))?;
         let output = process.stdout.take().ok_or_else(|| io::Error::other("it has no stdout"))?;
         let mut output = BufReader::new(output).lines();
-        match tokio::time::timeout(READY, ready_line(&mut output)).await {
+        match tokio::time::timeout(READY, ready(&mut output)).await {
             Ok(Ok(Some(address))) => Ok(Self { process, address, _lifeline: lifeline, _output: output }),
             Ok(Ok(None)) => Err(ended_early(process.wait().await?)),
             Ok(Err(error)) => Err(error),
@@ -110,15 +110,6 @@ fn command(launch: &Launch) -> io::Result<Command> {
     command.args(&launch.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
     command.process_group(0).kill_on_drop(true);
     Ok(command)
-}
-
-async fn ready_line(output: &mut Lines<BufReader<ChildStdout>>) -> io::Result<Option<SocketAddr>> {
-    while let Some(line) = output.next_line().await? {
-        if let Some(address) = ready::parse(&line) {
-            return Ok(Some(address));
-        }
-    }
-    Ok(None)
 }
 
 fn ended_early(status: ExitStatus) -> io::Error {
