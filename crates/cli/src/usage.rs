@@ -62,13 +62,15 @@ pub(crate) fn is_plain(word: &str) -> bool {
     !word.is_empty() && word.chars().all(|letter| letter.is_alphanumeric() || "-_./:=,@+".contains(letter))
 }
 
+/// The help of the innermost command that was typed.
 fn help_for(arguments: &[OsString]) -> String {
-    let command = arguments.get(1).and_then(|argument| argument.to_str()).filter(|name| is_command(name));
-    command.map_or_else(|| "settee --help".to_owned(), |name| format!("settee {name} --help"))
-}
-
-fn is_command(name: &str) -> bool {
-    Cli::command().find_subcommand(name).is_some()
+    let (mut command, mut path) = (Cli::command(), "settee".to_owned());
+    for word in arguments.iter().skip(1) {
+        let Some(inner) = command.find_subcommand(word).cloned() else { break };
+        path = format!("{path} {}", inner.get_name());
+        command = inner;
+    }
+    format!("{path} --help")
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ fn a_wrong_command_line_says_what_is_wrong_and_what_would_be_right() {
         (&["ls", "topic"], "unrecognized subcommand 'topic'; a similar subcommand exists: 'topics'; try `settee ls topics`"),
         (
             &["ls", "services", "--server", "here"],
-            "invalid value 'here' for '--server <ADDR>': expected IP:PORT, such as 127.0.0.1:7400 or [::1]:7400; try `settee ls --help`",
+            "invalid value 'here' for '--server <ADDR>': expected IP:PORT, such as 127.0.0.1:7400 or [::1]:7400; try `settee ls services --help`",
         ),
         (
             &["ls", "services", "--jsn"],
@@ -98,11 +98,11 @@ fn a_wrong_command_line_says_what_is_wrong_and_what_would_be_right() {
         ),
         (
             &["transactions", "show"],
-            "the following required arguments were not provided: <XID>; try `settee transactions --help`",
+            "the following required arguments were not provided: <XID>; try `settee transactions show --help`",
         ),
         (
             &["transactions", "show", "07"],
-            r#"invalid value '07' for '<XID>': read xid "07": 32 hex digits are expected; try `settee transactions --help`"#,
+            r#"invalid value '07' for '<XID>': read xid "07": 32 hex digits are expected; try `settee transactions show --help`"#,
         ),
         (
             &["transactions", "ls", "--state", "COMITTED"],
@@ -111,7 +111,7 @@ fn a_wrong_command_line_says_what_is_wrong_and_what_would_be_right() {
         ),
         (
             &["transactions", "ls", "--limit", "0"],
-            "invalid value '0' for '--limit <COUNT>': 0 is not in 1..=10000; try `settee transactions --help`",
+            "invalid value '0' for '--limit <COUNT>': 0 is not in 1..=10000; try `settee transactions ls --help`",
         ),
         (
             &["transactions", "list"],
