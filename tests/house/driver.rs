@@ -14,7 +14,7 @@ pub struct Common {
     #[arg(long, value_name = "FILE")]
     settee: Option<PathBuf>,
     /// Keep data and logs in this folder, which must be new; by default they go at the end.
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = new_folder)]
     data: Option<PathBuf>,
     /// Print one JSON object instead of a table.
     #[arg(long)]
@@ -32,6 +32,16 @@ impl Common {
     #[must_use]
     pub fn folder(&self, temporary: &Path) -> PathBuf {
         self.data.clone().unwrap_or_else(|| temporary.to_owned())
+    }
+}
+
+/// A folder that is not there yet, or that nothing is in: what an earlier run left there would be taken for what this one lost.
+#[expect(clippy::disallowed_methods, reason = "the folder of real processes; nothing of it is simulated")]
+fn new_folder(path: &str) -> Result<PathBuf, String> {
+    match std::fs::read_dir(path).map(|mut entries| entries.next().is_some()) {
+        Ok(true) => Err("the folder is not empty; name a new one, or remove what is in it".to_owned()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(format!("{error}; name a new folder")),
+        Ok(false) | Err(_) => Ok(path.into()),
     }
 }
 
@@ -63,5 +73,24 @@ pub fn progress(steps: u64, template: &str, is_quiet: bool) -> ProgressBar {
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test makes the folders that are refused")]
+    fn what_an_earlier_run_left_is_never_taken_for_what_this_one_did() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name).display().to_string();
+        assert_eq!(new_folder(&at("new")), Ok(at("new").into()));
+        std::fs::create_dir(at("empty")).unwrap();
+        assert_eq!(new_folder(&at("empty")), Ok(at("empty").into()));
+        std::fs::write(at("letter.txt"), "of somebody").unwrap();
+        let not_empty = "the folder is not empty; name a new one, or remove what is in it";
+        assert_eq!(new_folder(&place.path().display().to_string()), Err(not_empty.to_owned()));
+        assert!(new_folder(&at("letter.txt")).unwrap_err().ends_with("; name a new folder"));
     }
 }
