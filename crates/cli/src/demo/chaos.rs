@@ -13,7 +13,7 @@ use serde::Serialize;
 use settee::trace::TraceContext;
 use settee::txn::{LeaseXids, TransactionControl};
 use settee::{Context, Reply};
-use settee_payments::api::{Account, Notify, Payment};
+use settee_payments::api::{Account, Notify, Payment, Transfer};
 use tokio::time::Instant;
 
 use super::clients::Clients;
@@ -103,11 +103,8 @@ impl<'a> Chaos<'a> {
         self.plan.is_due(ended) && !self.is_probing()
     }
 
-    /// Kills the next process if enough transfers have ended. Called while others are open.
-    pub(crate) async fn strike_if_due(&mut self, ended: usize) -> Result<(), Failure> {
-        if !self.is_due(ended) {
-            return Ok(());
-        }
+    /// Kills the process that is due. Called while transfers are open; `order` is one that callers ask for.
+    pub(crate) async fn strike(&mut self, ended: usize, order: &Transfer) -> Result<(), Failure> {
         let Some(role) = self.plan.next(ended) else { return Ok(()) };
         if role == Role::Notify {
             let counts = probe(|| self.clients.notify.counts()).await;
@@ -115,7 +112,7 @@ impl<'a> Chaos<'a> {
         }
         let killed = self.supervisor.kill(role).await?;
         tracing::info!(%role, ended, "killed");
-        self.probing = Some(Box::pin(first_success(self.clients, role, killed)));
+        self.probing = Some(Box::pin(first_success(self.clients, role, order.clone(), killed)));
         Ok(())
     }
 
@@ -163,12 +160,12 @@ impl KillPlan {
     }
 }
 
-async fn first_success(clients: &Clients, role: Role, killed: Instant) -> Strike {
+async fn first_success(clients: &Clients, role: Role, order: Transfer, killed: Instant) -> Strike {
     let give_up = killed + RECOVERY;
     let mut success = None;
     while success.is_none() && Instant::now() < give_up {
         let next = Instant::now() + PROBE_EVERY;
-        success = answers(clients, role).await.then(|| killed.elapsed());
+        success = answers(clients, role, &order).await.then(|| killed.elapsed());
         tokio::time::sleep_until(next).await;
     }
     let after_ms = success.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
@@ -176,12 +173,13 @@ async fn first_success(clients: &Clients, role: Role, killed: Instant) -> Strike
 }
 
 /// Whether an operation succeeds that nobody but this process can perform.
-async fn answers(clients: &Clients, role: Role) -> bool {
+async fn answers(clients: &Clients, role: Role, order: &Transfer) -> bool {
     match role {
         Role::Server => probe(|| clients.transactions.lease(LeaseXids { count: 1 })).await.is_some(),
         // No account is behind the last character there is, so the answer is a success and empty.
         Role::Ledger(ledger) => probe(|| clients.account.list(ledger_key(ledger), char::MAX.to_string())).await.is_some(),
-        Role::Payment => probe(|| clients.payment.known(Vec::new())).await.is_some(),
+        // What became of an order stands in the service's book, which must be open again.
+        Role::Payment => probe(|| clients.payment.known(vec![order.clone()])).await.is_some(),
         Role::Notify => probe(|| clients.notify.counts()).await.is_some(),
     }
 }

@@ -100,8 +100,8 @@ impl Driver<'_> {
             under_way.extend(std::iter::from_fn(|| keeper.next()).take(room).map(|place| self.send(place, &limited)));
             // Polled once before a kill: what was just handed out is then open indeed.
             let mut done = if chaos.is_due(ended) { under_way.next().now_or_never().flatten() } else { None };
-            if done.is_none() && !under_way.is_empty() {
-                chaos.strike_if_due(ended).await?;
+            if done.is_none() && !under_way.is_empty() && chaos.is_due(ended) {
+                chaos.strike(ended, &self.file.orders[outcomes.known_place()]).await?;
             }
             if done.is_none() && under_way.is_empty() && !chaos.is_probing() {
                 break;
@@ -159,6 +159,11 @@ impl Outcomes {
         let answers = vec![Answer::Unknown; file.orders.len()];
         let by_reason = repeated.into_iter().collect();
         Ok(Self { accepted: Vec::new(), answers, by_reason, unknown: 0, limited: 0, latency, took: Duration::ZERO })
+    }
+
+    /// The place of a transfer whose outcome was told; of the first one where none was.
+    fn known_place(&self) -> usize {
+        self.answers.iter().position(|answer| *answer != Answer::Unknown).unwrap_or_default()
     }
 
     fn take(&mut self, place: usize, order: &Transfer, answer: Answer, took: Duration) -> Ended {
