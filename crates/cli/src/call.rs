@@ -18,7 +18,8 @@ use settee::{Fault, Refusal, Updates};
 use self::dynamic::{AnyRefusal, AnyValue};
 use self::input::{Arguments, Target};
 use crate::control::{Control, ServerArgs, address, within};
-use crate::output::{self, CommandError};
+use crate::failure::Failure;
+use crate::output;
 
 /// Call a method of a service.
 #[derive(Clone, Debug, clap::Args)]
@@ -53,21 +54,21 @@ pub(crate) struct Args {
 /// Runs the command to its end.
 pub(crate) async fn run(args: Args) -> ExitCode {
     if args.follow {
-        return match follow(&args).await.map_err(CommandError::of_a_call) {
+        return match follow(&args).await.map_err(Failure::of_a_call) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => output::finish(Err(error), args.server.json),
+            Err(failure) => failure.report(args.server.json),
         };
     }
     output::finish(answer(&args).await, args.server.json)
 }
 
 /// The value that the method answers with, as JSON.
-pub(crate) async fn answer(args: &Args) -> Result<String, CommandError> {
-    let value = within(args.timeout, value(args)).await.map_err(CommandError::of_a_call)?;
+pub(crate) async fn answer(args: &Args) -> Result<String, Failure> {
+    let value = within(args.timeout, value(args)).await.map_err(Failure::of_a_call)?;
     if output::is_terminal() { output::pretty(&value) } else { output::compact(&value) }
 }
 
-async fn value(args: &Args) -> Result<AnyValue, CommandError> {
+async fn value(args: &Args) -> Result<AnyValue, Failure> {
     let channel = channel(args).await?;
     let method = descriptor(&args.target);
     let reply = channel.call::<_, AnyValue, AnyRefusal>(&method, &args.arguments, options(args)).await;
@@ -75,7 +76,7 @@ async fn value(args: &Args) -> Result<AnyValue, CommandError> {
 }
 
 /// Prints updates until the stream ends, or nobody reads them any more. The timeout is for the first answer only.
-async fn follow(args: &Args) -> Result<(), CommandError> {
+async fn follow(args: &Args) -> Result<(), Failure> {
     let mut updates: Updates<AnyValue> = within(args.timeout, async {
         let channel = channel(args).await?;
         let method = descriptor(&args.target);
@@ -91,7 +92,7 @@ async fn follow(args: &Args) -> Result<(), CommandError> {
     Ok(())
 }
 
-async fn channel(args: &Args) -> Result<Channel, CommandError> {
+async fn channel(args: &Args) -> Result<Channel, Failure> {
     let control = Control::at(args.server.server);
     if args.target.is_control() {
         return Ok(control.channels().channel(&args.target.service));
@@ -109,15 +110,15 @@ fn descriptor(target: &Target) -> MethodDescriptor {
     MethodDescriptor::new(Box::leak(target.method.clone().into_boxed_str()))
 }
 
-fn faulted(args: &Args, fault: Fault<AnyRefusal>) -> CommandError {
+fn faulted(args: &Args, fault: Fault<AnyRefusal>) -> Failure {
     let error = match fault {
         Fault::Refused(refusal) => {
             let (method, code) = (args.target.to_string(), refusal.code().to_owned());
-            return CommandError::Refused { method, code, refusal: refusal.into_value() };
+            return Failure::refused(method, code, refusal.into_value());
         }
         Fault::Failed(error) => error,
     };
     let hints = hint::of(args, &error);
     let failed = if args.target.is_control() { Control::at(args.server.server).failed(error) } else { error.into() };
-    hints.into_iter().fold(failed, CommandError::note)
+    hints.into_iter().fold(failed, Failure::with_note)
 }

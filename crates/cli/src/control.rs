@@ -11,7 +11,7 @@ use settee::rpc::{Channels, ServiceClient, StaticInstances};
 use settee::trace::Tracer;
 use settee::{Context, Error};
 
-use crate::output::CommandError;
+use crate::failure::Failure;
 
 /// The caller's name in the traces and flow rules of those who are asked.
 const NAME: &str = "settee-cli";
@@ -75,10 +75,10 @@ impl Control {
     }
 
     /// What a call to it failed with; when it was not reached, with the command that starts one.
-    pub(crate) fn failed(&self, error: impl Into<Error>) -> CommandError {
+    pub(crate) fn failed(&self, error: impl Into<Error>) -> Failure {
         let error = error.into();
         let unreached = *error.code() == codes::CONNECT_FAILED;
-        let failure = CommandError::from(error);
+        let failure = Failure::from(error);
         if !unreached {
             return failure;
         }
@@ -86,8 +86,8 @@ impl Control {
         let start =
             if address == default_server() { "settee server".to_owned() } else { format!("settee server --listen {address}") };
         failure
-            .note(format!("looked for a settee server at {address}; another is named by --server ADDR or {VARIABLE}"))
-            .note(format!("start one with: {start}"))
+            .with_note(format!("looked for a settee server at {address}; another is named by --server ADDR or {VARIABLE}"))
+            .with_note(format!("start one with: {start}"))
     }
 }
 

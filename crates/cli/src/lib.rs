@@ -75,7 +75,7 @@ pub fn main() -> ExitCode {
         Ok(_lifeline) => settee::app::run(run(cli.command)),
         Err(failure) => Err(failure),
     };
-    ended.unwrap_or_else(|failure| failure.report())
+    ended.unwrap_or_else(|failure| failure.report(false))
 }
 
 async fn run(command: Command) -> Result<ExitCode, Failure> {

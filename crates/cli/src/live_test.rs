@@ -15,7 +15,7 @@ use settee_engines::memory::{MemoryKv, MemoryLog};
 use settee_server::{Engines, Server, ServerOptions};
 
 use crate::control::Control;
-use crate::output::{CommandError, error_line};
+use crate::failure::Failure;
 use crate::{Cli, Command, call, ls, traces, transactions};
 
 /// A port where nobody listens.
@@ -78,7 +78,7 @@ async fn published(control: &Control) -> (Listening, PublicationGuard) {
 }
 
 /// What `settee ARGUMENTS` prints.
-async fn settee(server: &str, arguments: &[&str]) -> Result<String, CommandError> {
+async fn settee(server: &str, arguments: &[&str]) -> Result<String, Failure> {
     let all = [&["settee"], arguments, &["--server", server]].concat();
     match Cli::try_parse_from(all).unwrap().command {
         Command::Call(args) => call::answer(&args).await,
@@ -94,7 +94,7 @@ async fn said(control: &Control, arguments: &[&str]) -> String {
 }
 
 async fn complained(control: &Control, arguments: &[&str]) -> String {
-    error_line(&settee(&control.address().to_string(), arguments).await.unwrap_err())
+    settee(&control.address().to_string(), arguments).await.unwrap_err().text()
 }
 
 async fn committed(control: &Control, reference: &str) -> Xid {
@@ -172,8 +172,8 @@ async fn a_refusal_is_shown_as_one() {
     let _held = published(&control).await;
     let at = server.address().to_string();
     let error = settee(&at, &["call", "test.Till.take", "{\"amount\": 130}"]).await.unwrap_err();
-    assert_eq!(error.exit_code(), 3);
-    assert_eq!(error_line(&error), "refused: AM04, by test.Till.take; that is final\n  {\"funds\":{\"short_by\":30}}");
+    assert_eq!(error.exit(), 3);
+    assert_eq!(error.text(), "refused: AM04, by test.Till.take; that is final\n  {\"funds\":{\"short_by\":30}}");
     assert_eq!(error.json().to_string(), r#"{"refused":{"code":"AM04","refusal":{"funds":{"short_by":30}}}}"#);
 }
 
@@ -235,12 +235,12 @@ async fn a_stream_without_follow_says_what_to_add() {
 #[tokio::test]
 async fn whoever_finds_no_server_learns_where_it_was_looked_for_and_how_to_start_one() {
     let error = settee(NOBODY, &["ls", "services"]).await.unwrap_err();
-    let text = error_line(&error);
+    let text = error.text();
     assert!(text.contains("code: RPC0005"), "{text}");
     let notes = "  looked for a settee server at 127.0.0.1:1; another is named by --server ADDR or SETTEE_SERVER\n  \
                  start one with: settee server --listen 127.0.0.1:1";
     assert!(text.ends_with(notes), "{text}");
     let called = settee(NOBODY, &["call", "test.Till.take"]).await.unwrap_err();
-    assert!(error_line(&called).ends_with(notes));
-    assert_eq!((error.exit_code(), called.exit_code()), (1, 1));
+    assert!(called.text().ends_with(notes));
+    assert_eq!((error.exit(), called.exit()), (1, 1));
 }

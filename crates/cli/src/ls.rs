@@ -10,7 +10,8 @@ use settee::registry::Instance;
 use settee::registry::control::{RegistryControl, RegistryControlClient, ServiceView};
 
 use crate::control::{Control, ServerArgs, is_control};
-use crate::output::{self, CommandError, NOTHING, cell};
+use crate::failure::Failure;
+use crate::output::{self, NOTHING, cell};
 use crate::{traces, transactions};
 
 /// List what the server knows.
@@ -40,7 +41,7 @@ pub(crate) async fn run(args: Args) -> ExitCode {
 }
 
 /// What the command prints.
-pub(crate) async fn answer(args: &Args) -> Result<String, CommandError> {
+pub(crate) async fn answer(args: &Args) -> Result<String, Failure> {
     match &args.what {
         What::Services(server) => services(*server).await,
         What::Topics(server) => topics(*server).await,
@@ -60,21 +61,21 @@ impl What {
     }
 }
 
-async fn services(args: ServerArgs) -> Result<String, CommandError> {
+async fn services(args: ServerArgs) -> Result<String, Failure> {
     let control = Control::at(args.server);
     let client: RegistryControlClient = control.client();
     let services = client.services().await.map_err(|fault| control.failed(fault))?;
     if args.json { output::pretty(&services) } else { Ok(service_lines(&services)) }
 }
 
-async fn topics(args: ServerArgs) -> Result<String, CommandError> {
+async fn topics(args: ServerArgs) -> Result<String, Failure> {
     let control = Control::at(args.server);
     let client: MessageControlClient = control.client();
     let topics = client.topics().await.map_err(|fault| control.failed(fault))?;
     if args.json { output::pretty(&topics) } else { Ok(topic_lines(&topics)) }
 }
 
-async fn jobs(args: ServerArgs) -> Result<String, CommandError> {
+async fn jobs(args: ServerArgs) -> Result<String, Failure> {
     let control = Control::at(args.server);
     let client: JobControlClient = control.client();
     let jobs = client.jobs().await.map_err(|fault| control.failed(fault))?;

@@ -14,8 +14,8 @@ use settee::{Error, ErrorKind};
 use settee_server::{Engines, Server, ServerOptions};
 
 use crate::control::{address, default_server};
+use crate::failure::Failure;
 use crate::logs;
-use crate::output::{self, CommandError};
 use crate::signals::Signals;
 use crate::without::Without;
 
@@ -46,11 +46,11 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> ExitCode {
     match serve(&args).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => output::finish(Err(failure), false),
+        Err(failure) => failure.report(false),
     }
 }
 
-async fn serve(args: &Args) -> Result<(), CommandError> {
+async fn serve(args: &Args) -> Result<(), Failure> {
     refuse_strangers(args)?;
     refuse_files(args)?;
     logs::start(LOGS);
@@ -77,7 +77,7 @@ async fn serve(args: &Args) -> Result<(), CommandError> {
 
 impl Args {
     /// Why it does not start, with the command to type next.
-    fn not_started(&self, error: Error) -> CommandError {
+    fn not_started(&self, error: Error) -> Failure {
         let (listen, data) = (self.listen, self.data.display());
         let next = match error.code() {
             code if *code == codes::LISTEN_FAILED => {
@@ -90,32 +90,31 @@ impl Args {
             code if *code == codes::STORE_NEWER => "settee --version".to_owned(),
             _ => format!("settee server --listen {listen} --data OTHER_FOLDER"),
         };
-        CommandError::from(error).next(next)
+        Failure::from(error).with_next(next)
     }
 }
 
 /// Nothing in this version proves who calls: outside this machine that must be said to be all right.
-pub(crate) fn refuse_strangers(args: &Args) -> Result<(), CommandError> {
+pub(crate) fn refuse_strangers(args: &Args) -> Result<(), Failure> {
     if args.insecure || args.listen.ip().is_loopback() {
         return Ok(());
     }
     let at = args.listen;
-    Err(CommandError::Usage(format!(
-        "--listen {at} can be reached from other machines, and nothing authenticates or encrypts calls\n  \
-         listen on a loopback address, or add --insecure if the network itself keeps strangers out\n  \
-         try: settee server --listen {}",
-        default_server()
-    )))
+    let message = format!("--listen {at} can be reached from other machines, and nothing authenticates or encrypts calls");
+    Err(Failure::wrong(message)
+        .with_note("listen on a loopback address, or add --insecure if the network itself keeps strangers out")
+        .with_next(format!("settee server --listen {}", default_server())))
 }
 
 /// Looked at before anything is begun: `--data` names a folder, or one to be made.
-pub(crate) fn refuse_files(args: &Args) -> Result<(), CommandError> {
+pub(crate) fn refuse_files(args: &Args) -> Result<(), Failure> {
     let data = args.data.display();
     if !args.data.exists() || args.data.is_dir() {
         return Ok(());
     }
     let listen = args.listen;
-    Err(CommandError::Usage(format!("--data {data} is not a folder\n  try: settee server --listen {listen} --data OTHER_FOLDER")))
+    let next = format!("settee server --listen {listen} --data OTHER_FOLDER");
+    Err(Failure::wrong(format!("--data {data} is not a folder")).with_next(next))
 }
 
 fn lost(args: &Args) -> Error {

@@ -8,7 +8,8 @@ use settee::trace::TraceId;
 use settee::trace::control::{TraceControl, TraceControlClient, TraceSummary};
 
 use crate::control::{Control, ServerArgs};
-use crate::output::{self, CommandError};
+use crate::failure::Failure;
+use crate::output;
 
 /// Traces of one list at most: more than people read, and a frame takes them.
 const MAX_LINES: u32 = 1_000;
@@ -57,7 +58,7 @@ pub(crate) async fn run(args: Args) -> ExitCode {
 }
 
 /// What the command prints.
-pub(crate) async fn answer(args: &Args) -> Result<String, CommandError> {
+pub(crate) async fn answer(args: &Args) -> Result<String, Failure> {
     match &args.command {
         Command::Ls(args) => list(args).await,
         Command::Show(args) => show(args).await,
@@ -65,7 +66,7 @@ pub(crate) async fn answer(args: &Args) -> Result<String, CommandError> {
 }
 
 /// The latest traces, as a table or JSON.
-pub(crate) async fn list(args: &ListArgs) -> Result<String, CommandError> {
+pub(crate) async fn list(args: &ListArgs) -> Result<String, Failure> {
     let control = Control::at(args.server.server);
     let client: TraceControlClient = control.client();
     let traces = client.recent(args.limit).await.map_err(|fault| control.failed(fault))?;
@@ -73,7 +74,7 @@ pub(crate) async fn list(args: &ListArgs) -> Result<String, CommandError> {
 }
 
 /// A trace that is not kept is no error: traces are kept as long as there is room.
-async fn show(args: &ShowArgs) -> Result<String, CommandError> {
+async fn show(args: &ShowArgs) -> Result<String, Failure> {
     let control = Control::at(args.server.server);
     let client: TraceControlClient = control.client();
     let spans = client.show(args.trace).await.map_err(|fault| control.failed(fault))?;

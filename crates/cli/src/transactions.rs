@@ -12,7 +12,8 @@ use settee_core::id::Xid;
 use settee_core::txn::State;
 
 use crate::control::{Control, ServerArgs};
-use crate::output::{self, CommandError, cell};
+use crate::failure::Failure;
+use crate::output::{self, cell};
 
 /// Lines of one command at most: it stays a page for people; programs go on with `--after`.
 const MAX_LINES: u32 = 10_000;
@@ -85,7 +86,7 @@ pub(crate) async fn run(args: Args) -> ExitCode {
 }
 
 /// What the command prints.
-pub(crate) async fn answer(args: &Args) -> Result<String, CommandError> {
+pub(crate) async fn answer(args: &Args) -> Result<String, Failure> {
     match &args.command {
         Command::Ls(args) => list(args).await,
         Command::Show(args) => show(args).await,
@@ -93,7 +94,7 @@ pub(crate) async fn answer(args: &Args) -> Result<String, CommandError> {
 }
 
 /// The transactions that fit, as a table or a [`TransactionPage`].
-pub(crate) async fn list(args: &ListArgs) -> Result<String, CommandError> {
+pub(crate) async fn list(args: &ListArgs) -> Result<String, Failure> {
     let control = Control::at(args.server.server);
     let page = pages(args, &control).await?;
     if args.server.json {
@@ -106,21 +107,21 @@ pub(crate) async fn list(args: &ListArgs) -> Result<String, CommandError> {
     Ok(text)
 }
 
-async fn show(args: &ShowArgs) -> Result<String, CommandError> {
+async fn show(args: &ShowArgs) -> Result<String, Failure> {
     let control = Control::at(args.server.server);
     let client: TransactionControlClient = control.client();
     let view = client.show(args.xid).await.map_err(|fault| not_shown(&control, fault.into()))?;
     if args.server.json { output::pretty(&view) } else { Ok(tree::of(&view)) }
 }
 
-fn not_shown(control: &Control, error: Error) -> CommandError {
+fn not_shown(control: &Control, error: Error) -> Failure {
     let is_unknown = *error.code() == codes::NO_TRANSACTION;
     let failed = control.failed(error);
-    if is_unknown { failed.next(control.typed("settee transactions ls")) } else { failed }
+    if is_unknown { failed.with_next(control.typed("settee transactions ls")) } else { failed }
 }
 
 /// Pages until there are as many lines as were asked for.
-async fn pages(args: &ListArgs, control: &Control) -> Result<TransactionPage, CommandError> {
+async fn pages(args: &ListArgs, control: &Control) -> Result<TransactionPage, Failure> {
     let client: TransactionControlClient = control.client();
     let mut all = TransactionPage { transactions: Vec::new(), next: args.after };
     for _ in 0..MAX_PAGES {

@@ -21,13 +21,13 @@ const SLIPS: [(ContextKind, ContextKind); 3] = [
 pub(crate) fn explain(error: &Error, arguments: &[OsString]) -> ExitCode {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         let printed = output::read_on(error.print()).map_err(Failure::from);
-        return printed.map_or_else(|failure| failure.report(), |_| ExitCode::SUCCESS);
+        return printed.map_or_else(|failure| failure.report(false), |_| ExitCode::SUCCESS);
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let _nobody_reads_it_then = error.print();
         return ExitCode::from(2);
     }
-    complaint(error, arguments).report()
+    complaint(error, arguments).report(false)
 }
 
 fn complaint(error: &Error, arguments: &[OsString]) -> Failure {

@@ -4,7 +4,6 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory, Parser};
 
-use crate::output::error_line;
 use crate::{Cli, Command, server};
 
 fn complaint(arguments: &[&str]) -> String {
@@ -133,7 +132,7 @@ fn a_server_that_strangers_could_reach_is_refused_unless_asked_for() {
     let expected = "error: --listen 0.0.0.0:7400 can be reached from other machines, and nothing authenticates or encrypts calls\n  \
                     listen on a loopback address, or add --insecure if the network itself keeps strangers out\n  \
                     try: settee server --listen 127.0.0.1:7400";
-    assert_eq!((error_line(&error).as_str(), error.exit_code()), (expected, 2));
+    assert_eq!((error.text().as_str(), error.exit()), (expected, 2));
     for allowed in
         [&["settee", "server", "--listen", "0.0.0.0:7400", "--insecure"][..], &["settee", "server", "--listen", "[::1]:0"]]
     {
@@ -150,7 +149,7 @@ fn a_server_is_never_started_on_a_file() {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     let error = on(manifest).unwrap();
     let expected =
-        format!("error: --data {manifest} is not a folder\n  try: settee server --listen 127.0.0.1:7400 --data OTHER_FOLDER");
-    assert_eq!((error_line(&error), error.exit_code()), (expected, 2));
+        format!("error: --data {manifest} is not a folder; try `settee server --listen 127.0.0.1:7400 --data OTHER_FOLDER`");
+    assert_eq!((error.text(), error.exit()), (expected, 2));
     assert!(on(env!("CARGO_MANIFEST_DIR")).is_none() && on("nowhere/yet").is_none());
 }

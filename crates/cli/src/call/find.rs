@@ -14,12 +14,12 @@ use tokio::sync::watch;
 use super::input::Target;
 use super::{Args, hint};
 use crate::control::Control;
-use crate::output::CommandError;
+use crate::failure::Failure;
 
 /// A channel to the instances of the target's service.
 ///
 /// A registry that has just started may not have heard of them yet: it is given until it has, for at most half of the time.
-pub(super) async fn channel(control: &Control, args: &Args) -> Result<Channel, CommandError> {
+pub(super) async fn channel(control: &Control, args: &Args) -> Result<Channel, Failure> {
     let target = &args.target;
     let client: RegistryControlClient = control.client();
     let list = first_list(&client, &target.service).await.map_err(|error| control.failed(error))?;
@@ -62,22 +62,24 @@ async fn first_list(client: &RegistryControlClient, service: &str) -> Result<Ins
     Ok(list)
 }
 
-async fn nobody(control: &Control, client: &RegistryControlClient, args: &Args) -> CommandError {
+async fn nobody(control: &Control, client: &RegistryControlClient, args: &Args) -> Failure {
     let target = &args.target;
     let message = format!("call {target}: the server at {} knows no instance of {}", control.address(), target.service);
-    let error = CommandError::from(Error::new(ErrorKind::Unavailable, codes::NO_INSTANCE, message));
+    let error = Failure::from(Error::new(ErrorKind::Unavailable, codes::NO_INSTANCE, message));
     let Ok(services) = client.services().await else { return error };
     let served = services.into_iter().filter(|service| !service.instances.is_empty()).map(|service| service.name);
     let served: Vec<_> = served.collect();
     if served.is_empty() {
-        let error = error.note("no service is published there; is its application running, with this server in its settings?");
-        return error.next(control.typed("settee ls services"));
+        let error =
+            error.with_note("no service is published there; is its application running, with this server in its settings?");
+        return error.with_next(control.typed("settee ls services"));
     }
-    let error = error.note(format!("services that are: {}", served.join(", "))).note("the server's own are called settee.*");
+    let error =
+        error.with_note(format!("services that are: {}", served.join(", "))).with_note("the server's own are called settee.*");
     match nearest(&target.service, served.iter().map(String::as_str)) {
         Some(service) => {
-            error.note(hint::typed(args, &Target { service: service.to_owned(), ..target.clone() }, &args.arguments))
+            error.with_note(hint::typed(args, &Target { service: service.to_owned(), ..target.clone() }, &args.arguments))
         }
-        None => error.next(control.typed("settee ls services")),
+        None => error.with_next(control.typed("settee ls services")),
     }
 }
