@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use settee_core::port::{Append, Disk};
-use settee_engines::memory::{AppendFault, DiskFault, DiskOperation, FaultPlan, KvFault, KvFaults, MemoryDisk};
+use settee_engines::memory::{AppendFault, DiskFault, DiskOperation, KvFault, KvFaults, LogFaults, MemoryDisk};
 
 use crate::faults::Fault;
 use crate::node::{Boot, NodeId};
@@ -44,7 +44,7 @@ impl World {
 
     /// Faults for a `MemoryLog` of this world. Some appends are never answered.
     #[must_use]
-    pub fn log_faults(&self) -> impl FaultPlan + use<> {
+    pub fn log_faults(&self) -> impl LogFaults + use<> {
         let world = self.clone();
         move |_: &Append| world.strikes(Fault::LogUnknown).then(|| world.append_fault())
     }

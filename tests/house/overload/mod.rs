@@ -14,7 +14,7 @@ mod report;
 mod services;
 mod throughput;
 
-pub use report::{Refusal, Report};
+pub use report::{RefusalTimes, Report};
 
 use std::path::PathBuf;
 use std::sync::Arc;

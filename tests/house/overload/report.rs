@@ -62,7 +62,7 @@ pub struct Report {
     /// Those that were neither taken nor refused with a code.
     pub failed_otherwise: u64,
     /// How long a refusal took.
-    pub refusal_ms: Refusal,
+    pub refusal_ms: RefusalTimes,
     /// Memory of all processes before; null where the system does not say.
     pub rss_before_bytes: Option<u64>,
     /// The most that each process has held, added up.
@@ -79,7 +79,7 @@ pub struct Report {
 
 /// Milliseconds from the call to its refusal; null when nothing was refused.
 #[derive(Debug, Serialize)]
-pub struct Refusal {
+pub struct RefusalTimes {
     /// The median.
     pub p50: Option<f64>,
     /// 99 of 100 took no longer.
@@ -102,7 +102,7 @@ impl Report {
             refused: refused.values().sum(),
             refused_by_code: refused,
             failed_otherwise: otherwise,
-            refusal_ms: Refusal { p50: quantile(0.5), p99: quantile(0.99) },
+            refusal_ms: RefusalTimes { p50: quantile(0.5), p99: quantile(0.99) },
             rss_before_bytes: observed.rss_before,
             rss_peak_bytes: observed.rss_peak,
             recovered_after_ms: observed.recovered.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),

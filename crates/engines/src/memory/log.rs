@@ -49,12 +49,12 @@ impl AppendFault {
 }
 
 /// Decides which appends fail. A closure over a seeded generator is one.
-pub trait FaultPlan: Send + Sync + 'static {
+pub trait LogFaults: Send + Sync + 'static {
     /// What goes wrong with this append; `None`: nothing.
     fn on_append(&self, append: &Append) -> Option<AppendFault>;
 }
 
-impl<F: Fn(&Append) -> Option<AppendFault> + Send + Sync + 'static> FaultPlan for F {
+impl<F: Fn(&Append) -> Option<AppendFault> + Send + Sync + 'static> LogFaults for F {
     fn on_append(&self, append: &Append) -> Option<AppendFault> {
         self(append)
     }
@@ -79,7 +79,7 @@ impl<F: Fn(&Append) -> Option<AppendFault> + Send + Sync + 'static> FaultPlan fo
 #[derive(Clone)]
 pub struct MemoryLog {
     streams: Arc<Mutex<BTreeMap<StreamName, Stream>>>,
-    faults: Arc<dyn FaultPlan>,
+    faults: Arc<dyn LogFaults>,
     silent: watch::Sender<bool>,
 }
 
@@ -98,7 +98,7 @@ impl MemoryLog {
 
     /// An empty log whose appends fail as `faults` decides.
     #[must_use]
-    pub fn with_faults(faults: impl FaultPlan) -> Self {
+    pub fn with_faults(faults: impl LogFaults) -> Self {
         Self { streams: Arc::default(), faults: Arc::new(faults), silent: watch::Sender::new(false) }
     }
 

@@ -6,4 +6,4 @@ mod log;
 
 pub use disk::{DiskCounters, DiskFault, DiskFaults, DiskOperation, MemoryDisk};
 pub use kv::{KvFault, KvFaults, MemoryKv};
-pub use log::{AppendFault, FaultPlan, MemoryLog};
+pub use log::{AppendFault, LogFaults, MemoryLog};

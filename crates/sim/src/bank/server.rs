@@ -37,7 +37,7 @@ pub(super) struct Starts(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    refused: Vec<Refused>,
+    failed: Vec<FailedStart>,
     /// The ownership of each life that served.
     tokens: Vec<(u32, FencingToken)>,
     /// The life that serves now.
@@ -46,7 +46,7 @@ struct Inner {
 
 /// A start that failed.
 #[derive(Clone, Debug)]
-pub(super) struct Refused {
+pub(super) struct FailedStart {
     pub(super) incarnation: u32,
     /// When it began.
     pub(super) phase: Phase,
@@ -55,8 +55,8 @@ pub(super) struct Refused {
 }
 
 impl Starts {
-    pub(super) fn refused(&self) -> Vec<Refused> {
-        self.0.lock().refused.clone()
+    pub(super) fn failed(&self) -> Vec<FailedStart> {
+        self.0.lock().failed.clone()
     }
 
     fn serves(&self, incarnation: u32, server: &Arc<Server>) {
@@ -109,8 +109,8 @@ async fn serve(stage: Arc<Stage>, boot: Boot, storage: Storage) {
             stage.world.reached("server refused to start");
             stage.world.record("server refused to start", &error);
             let (incarnation, kind, message) = (boot.incarnation, error.kind(), error.to_string());
-            let refused = Refused { incarnation, phase, kind, message };
-            return stage.starts.0.lock().refused.push(refused);
+            let failed = FailedStart { incarnation, phase, kind, message };
+            return stage.starts.0.lock().failed.push(failed);
         }
     };
     stage.world.reached("server started");

@@ -66,9 +66,9 @@ fn decode<T: DeserializeOwned>(codec: BodyCodec, bytes: &[u8]) -> Result<T, Body
     codec.decode(bytes, &BodyLimits::default())
 }
 
-fn refusal<T: DeserializeOwned + std::fmt::Debug>(codec: BodyCodec, bytes: &[u8]) -> (usize, Refusal) {
+fn why_not<T: DeserializeOwned + std::fmt::Debug>(codec: BodyCodec, bytes: &[u8]) -> (usize, BadBytes) {
     match decode::<T>(codec, bytes).unwrap_err() {
-        BodyError::Refused { offset, refusal, .. } => (offset, refusal),
+        BodyError::Refused { offset, why, .. } => (offset, why),
         other => panic!("{other}"),
     }
 }
@@ -118,8 +118,8 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] = byte;
         let whole = rmp_serde::from_read::<_, Order>(&mut bytes.as_slice()).is_ok();
-        if let Err(BodyError::Refused { refusal, .. }) = decode::<Order>(BodyCodec::MessagePack, &bytes) {
-            prop_assert!(!whole || matches!(refusal, Refusal::Trailing { .. }), "{}", refusal);
+        if let Err(BodyError::Refused { why, .. }) = decode::<Order>(BodyCodec::MessagePack, &bytes) {
+            prop_assert!(!whole || matches!(why, BadBytes::Trailing { .. }), "{}", why);
         }
     }
 }
@@ -149,9 +149,9 @@ fn a_lying_length_takes_no_memory() {
     // An array, map, text, byte string and extension of 2^32 - 1, and ten bytes in all.
     for marker in [0xdd, 0xdf, 0xdb, 0xc6, 0xc9] {
         let bytes = [marker, 0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4, 5];
-        let (offset, refusal) = refusal::<Vec<u64>>(BodyCodec::MessagePack, &bytes);
+        let (offset, why) = why_not::<Vec<u64>>(BodyCodec::MessagePack, &bytes);
         assert_eq!(offset, 5);
-        assert!(matches!(refusal, Refusal::Truncated { declared, left: 5 } if declared >= u64::from(u32::MAX)));
+        assert!(matches!(why, BadBytes::Truncated { declared, left: 5 } if declared >= u64::from(u32::MAX)));
     }
     // What rmp-serde alone makes of it, should the walk ever be dropped: an error after serde's cautious megabyte.
     let bytes = [0xdd, 0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4, 5];
@@ -168,9 +168,9 @@ fn nesting_never_reaches_the_end_of_the_stack() {
     assert!(decode::<Chain>(BodyCodec::Json, &json(limit)).is_ok());
     for count in [limit + 1, 500_000] {
         let at = 6 * limit + 1;
-        assert_eq!(refusal::<Chain>(BodyCodec::MessagePack, &links(count)), (at, Refusal::TooDeep { limit }));
+        assert_eq!(why_not::<Chain>(BodyCodec::MessagePack, &links(count)), (at, BadBytes::TooDeep { limit }));
         let at = 8 * limit;
-        assert_eq!(refusal::<Chain>(BodyCodec::Json, &json(count)), (at, Refusal::TooDeep { limit }));
+        assert_eq!(why_not::<Chain>(BodyCodec::Json, &json(count)), (at, BadBytes::TooDeep { limit }));
     }
     let arrays = [vec![0x91; limit], vec![0xc0]].concat();
     assert!(decode::<Anything>(BodyCodec::MessagePack, &arrays).is_ok());
@@ -182,14 +182,14 @@ fn small_values_cannot_grow_without_bound() {
     for codec in CODECS {
         assert!(codec.decode::<Vec<u8>>(&encode(codec, &[1_u8, 2, 3]), &limits).is_ok());
         let error = codec.decode::<Vec<u8>>(&encode(codec, &[1_u8, 2, 3, 4]), &limits).unwrap_err();
-        assert!(matches!(error, BodyError::Refused { refusal: Refusal::TooManyNodes { limit: 4 }, .. }), "{error}");
+        assert!(matches!(error, BodyError::Refused { why: BadBytes::TooManyNodes { limit: 4 }, .. }), "{error}");
     }
 }
 
 #[test]
 fn nothing_may_follow_the_value() {
     let bytes = [encode(BodyCodec::MessagePack, &7_u8), vec![0, 0]].concat();
-    assert_eq!(refusal::<u8>(BodyCodec::MessagePack, &bytes), (1, Refusal::Trailing { count: 2 }));
+    assert_eq!(why_not::<u8>(BodyCodec::MessagePack, &bytes), (1, BadBytes::Trailing { count: 2 }));
     assert!(decode::<u8>(BodyCodec::Json, b"7 8").is_err());
     assert!(decode::<u8>(BodyCodec::Json, b" 7\n").is_ok());
     for codec in CODECS {

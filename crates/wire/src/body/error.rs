@@ -15,14 +15,14 @@ pub enum BodyError {
         reason: String,
     },
     /// The bytes were refused before a value was built.
-    #[error("decode {codec} body at byte {offset}: {refusal}")]
+    #[error("decode {codec} body at byte {offset}: {why}")]
     Refused {
         /// The codec's name.
         codec: &'static str,
         /// Where, from 0.
         offset: usize,
         /// Why.
-        refusal: Refusal,
+        why: BadBytes,
     },
     /// The bytes are within limits but not a value of the type asked for, or not well-formed.
     #[error("decode {codec} body: {reason}")]
@@ -37,7 +37,7 @@ pub enum BodyError {
 /// Why bytes were refused before a value was built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum BadBytes {
     /// Nested deeper than allowed.
     #[error("nested deeper than {limit}")]
     TooDeep {

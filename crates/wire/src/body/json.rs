@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::BodyLimits;
-use super::error::{BodyError, Refusal};
+use super::error::{BadBytes, BodyError};
 
 const NAME: &str = "json";
 
@@ -30,7 +30,7 @@ fn check(bytes: &[u8], limits: &BodyLimits) -> Result<(), BodyError> {
     let mut walk = Walk::default();
     for (offset, byte) in bytes.iter().enumerate() {
         walk.step(*byte);
-        walk.judge(limits).map_err(|refusal| BodyError::Refused { codec: NAME, offset, refusal })?;
+        walk.judge(limits).map_err(|why| BodyError::Refused { codec: NAME, offset, why })?;
     }
     Ok(())
 }
@@ -76,12 +76,12 @@ impl Walk {
         }
     }
 
-    fn judge(&self, limits: &BodyLimits) -> Result<(), Refusal> {
+    fn judge(&self, limits: &BodyLimits) -> Result<(), BadBytes> {
         if self.depth > limits.depth {
-            return Err(Refusal::TooDeep { limit: limits.depth });
+            return Err(BadBytes::TooDeep { limit: limits.depth });
         }
         if self.nodes >= limits.nodes {
-            return Err(Refusal::TooManyNodes { limit: limits.nodes });
+            return Err(BadBytes::TooManyNodes { limit: limits.nodes });
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::BodyLimits;
-use super::error::{BodyError, Refusal};
+use super::error::{BadBytes, BodyError};
 
 const NAME: &str = "messagepack";
 
@@ -41,7 +41,7 @@ fn reason(error: &rmp_serde::decode::Error) -> String {
 fn check(bytes: &[u8], limits: &BodyLimits) -> Result<(), BodyError> {
     let mut walk = Walk { rest: bytes, nodes_left: limits.nodes, limits };
     let walked = walk.value(limits.depth).and_then(|()| walk.end());
-    walked.map_err(|refusal| BodyError::Refused { codec: NAME, offset: bytes.len() - walk.rest.len(), refusal })
+    walked.map_err(|why| BodyError::Refused { codec: NAME, offset: bytes.len() - walk.rest.len(), why })
 }
 
 struct Walk<'a> {
@@ -52,7 +52,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// Walks over one value. Recurses at most `depth_left` deep, which [`BodyLimits::MAX_DEPTH`] bounds.
-    fn value(&mut self, depth_left: usize) -> Result<(), Refusal> {
+    fn value(&mut self, depth_left: usize) -> Result<(), BadBytes> {
         self.count_node()?;
         let marker = self.integer::<1>()?;
         match marker {
@@ -69,7 +69,7 @@ impl Walk<'_> {
     }
 
     /// Walks over a number, text or byte string.
-    fn scalar(&mut self, marker: u64) -> Result<(), Refusal> {
+    fn scalar(&mut self, marker: u64) -> Result<(), BadBytes> {
         let length = match marker {
             0xa0..=0xbf => marker & 0x1f,
             0xc4 | 0xd9 => self.integer::<1>()?,
@@ -80,13 +80,13 @@ impl Walk<'_> {
             0xca | 0xce | 0xd2 => 4,
             0xcb | 0xcf | 0xd3 => 8,
             // All others are taken; the format keeps this one free.
-            _ => return Err(Refusal::Reserved { marker: 0xc1 }),
+            _ => return Err(BadBytes::Reserved { marker: 0xc1 }),
         };
         self.skip(length)
     }
 
     /// Walks over a typed byte string, which counts as a container.
-    fn extension(&mut self, marker: u64, depth_left: usize) -> Result<(), Refusal> {
+    fn extension(&mut self, marker: u64, depth_left: usize) -> Result<(), BadBytes> {
         self.deeper(depth_left)?;
         let length = match marker {
             0xc7 => self.integer::<1>()?,
@@ -97,18 +97,18 @@ impl Walk<'_> {
         self.skip(1 + length)
     }
 
-    fn map<const N: usize>(&mut self, depth_left: usize) -> Result<(), Refusal> {
+    fn map<const N: usize>(&mut self, depth_left: usize) -> Result<(), BadBytes> {
         let pairs = self.integer::<N>()?;
         self.items(2 * pairs, depth_left)
     }
 
-    fn array<const N: usize>(&mut self, depth_left: usize) -> Result<(), Refusal> {
+    fn array<const N: usize>(&mut self, depth_left: usize) -> Result<(), BadBytes> {
         let items = self.integer::<N>()?;
         self.items(items, depth_left)
     }
 
     /// Walks over the items of a container. Each takes a byte at least, so a lying count ends here, before serde sees it.
-    fn items(&mut self, count: u64, depth_left: usize) -> Result<(), Refusal> {
+    fn items(&mut self, count: u64, depth_left: usize) -> Result<(), BadBytes> {
         let depth_left = self.deeper(depth_left)?;
         self.covered(count)?;
         for _ in 0..count {
@@ -117,19 +117,19 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn deeper(&self, depth_left: usize) -> Result<usize, Refusal> {
+    fn deeper(&self, depth_left: usize) -> Result<usize, BadBytes> {
         let limit = self.limits.depth;
-        depth_left.checked_sub(1).ok_or(Refusal::TooDeep { limit })
+        depth_left.checked_sub(1).ok_or(BadBytes::TooDeep { limit })
     }
 
-    fn count_node(&mut self) -> Result<(), Refusal> {
+    fn count_node(&mut self) -> Result<(), BadBytes> {
         let limit = self.limits.nodes;
-        self.nodes_left = self.nodes_left.checked_sub(1).ok_or(Refusal::TooManyNodes { limit })?;
+        self.nodes_left = self.nodes_left.checked_sub(1).ok_or(BadBytes::TooManyNodes { limit })?;
         Ok(())
     }
 
     /// The next `N` bytes as a number.
-    fn integer<const N: usize>(&mut self) -> Result<u64, Refusal> {
+    fn integer<const N: usize>(&mut self) -> Result<u64, BadBytes> {
         let Some((bytes, rest)) = self.rest.split_first_chunk::<N>() else {
             return Err(self.truncated(N as u64));
         };
@@ -137,27 +137,27 @@ impl Walk<'_> {
         Ok(bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
 
-    fn skip(&mut self, length: u64) -> Result<(), Refusal> {
+    fn skip(&mut self, length: u64) -> Result<(), BadBytes> {
         let length = self.covered(length)?;
         self.rest = self.rest.get(length..).unwrap_or_default();
         Ok(())
     }
 
     /// `declared` as a length, if so many bytes are left.
-    fn covered(&self, declared: u64) -> Result<usize, Refusal> {
+    fn covered(&self, declared: u64) -> Result<usize, BadBytes> {
         let length = usize::try_from(declared).ok();
         length.filter(|length| *length <= self.rest.len()).ok_or(self.truncated(declared))
     }
 
-    fn truncated(&self, declared: u64) -> Refusal {
+    fn truncated(&self, declared: u64) -> BadBytes {
         let left = self.rest.len();
-        Refusal::Truncated { declared, left }
+        BadBytes::Truncated { declared, left }
     }
 
-    fn end(&self) -> Result<(), Refusal> {
+    fn end(&self) -> Result<(), BadBytes> {
         match self.rest.len() {
             0 => Ok(()),
-            count => Err(Refusal::Trailing { count }),
+            count => Err(BadBytes::Trailing { count }),
         }
     }
 }

@@ -10,7 +10,7 @@ mod error;
 mod json;
 mod message_pack;
 
-pub use error::{BodyError, Refusal};
+pub use error::{BadBytes, BodyError};
 
 use std::io;
 

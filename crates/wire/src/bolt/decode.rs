@@ -6,7 +6,7 @@
 use bytes::{Buf, BytesMut, TryGetError};
 use thiserror::Error;
 
-use super::{Body, Codec, Frame, Head, Kind, Limits, Part, Revision, Status, Switch, Timeout, Version};
+use super::{Body, Codec, Frame, Head, Kind, Limits, Part, Status, SubVersion, Switch, Timeout, Version};
 
 /// How far ahead of the received bytes the buffer may grow: enough for few reads of a large frame, and little enough that a
 /// peer which announces megabytes and sends none costs nothing to speak of.
@@ -130,7 +130,7 @@ impl From<DecodeError> for Stop {
 }
 
 fn read_fixed(bytes: &mut &[u8], limits: &Limits) -> Result<(Head, Lengths), Stop> {
-    let revision = read_protocol(bytes)?;
+    let sub_version = read_protocol(bytes)?;
     let message_type = bytes.try_get_u8()?;
     if message_type > ONEWAY {
         return Err(DecodeError::UnknownType { message_type }.into());
@@ -139,9 +139,9 @@ fn read_fixed(bytes: &mut &[u8], limits: &Limits) -> Result<(Head, Lengths), Sto
     let _command_version = bytes.try_get_u8()?;
     let request_id = bytes.try_get_i32()?;
     let codec = Codec(bytes.try_get_u8()?);
-    let version = match revision {
+    let version = match sub_version {
         None => Version::V1,
-        Some(revision) => Version::V2 { revision, switch: Switch(bytes.try_get_u8()?) },
+        Some(sub_version) => Version::V2 { sub_version, switch: Switch(bytes.try_get_u8()?) },
     };
     let kind = read_kind(bytes, message_type, command)?;
     let lengths = Lengths {
@@ -153,13 +153,13 @@ fn read_fixed(bytes: &mut &[u8], limits: &Limits) -> Result<(Head, Lengths), Sto
     Ok((head, lengths))
 }
 
-/// The protocol byte, and v2's revision.
-fn read_protocol(bytes: &mut &[u8]) -> Result<Option<Revision>, Stop> {
+/// The protocol byte, and v2's sub-version.
+fn read_protocol(bytes: &mut &[u8]) -> Result<Option<SubVersion>, Stop> {
     match bytes.try_get_u8()? {
         PROTOCOL_V1 => Ok(None),
         PROTOCOL_V2 => {
-            let revision = bytes.try_get_u8()?;
-            let known = Revision::from_code(revision).ok_or(DecodeError::UnknownRevision { revision })?;
+            let sub_version = bytes.try_get_u8()?;
+            let known = SubVersion::from_code(sub_version).ok_or(DecodeError::UnknownSubVersion { sub_version })?;
             Ok(Some(known))
         }
         protocol => Err(DecodeError::UnknownProtocol { protocol }.into()),
@@ -215,11 +215,11 @@ pub enum DecodeError {
         /// The first byte.
         protocol: u8,
     },
-    /// v2 of a revision whose layout is unknown.
-    #[error("decode frame: unknown revision {revision} of protocol 2")]
-    UnknownRevision {
+    /// v2 of a sub-version whose layout is unknown.
+    #[error("decode frame: unknown sub-version {sub_version} of protocol 2")]
+    UnknownSubVersion {
         /// The second byte.
-        revision: u8,
+        sub_version: u8,
     },
     /// Neither request, oneway nor response.
     #[error("decode frame: unknown type {message_type}")]

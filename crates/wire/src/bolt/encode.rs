@@ -248,7 +248,7 @@ const COMMAND_VERSION: u8 = 1;
 fn write_head(out: &mut BytesMut, head: &Head) {
     match head.version {
         Version::V1 => out.put_u8(PROTOCOL_V1),
-        Version::V2 { revision, .. } => out.put_slice(&[PROTOCOL_V2, revision.code()]),
+        Version::V2 { sub_version, .. } => out.put_slice(&[PROTOCOL_V2, sub_version.code()]),
     }
     let (message_type, command) = codes(head.kind);
     out.put_u8(message_type);

@@ -64,7 +64,7 @@ fn java_frames_mean_what_java_meant() {
 
 #[test]
 fn v2_frames_keep_their_switch_and_their_checksum() {
-    let switched = Version::V2 { revision: Revision::One, switch: Switch::CHECKSUM };
+    let switched = Version::V2 { sub_version: SubVersion::One, switch: Switch::CHECKSUM };
     let table =
         [(V2_CALL_SWITCH_BUT_NO_CRC, switched), (V2_CALL_CRC, Version::V2_CHECKED), (V2_NODE_ACK_CRC, Version::V2_CHECKED)];
     for (hex, version) in table {
@@ -119,7 +119,7 @@ fn what_is_not_bolt_is_refused_at_its_first_wrong_byte() {
     let table = [
         ("0d", DecodeError::UnknownProtocol { protocol: 13 }),
         ("16", DecodeError::UnknownProtocol { protocol: 0x16 }),
-        ("0203", DecodeError::UnknownRevision { revision: 3 }),
+        ("0203", DecodeError::UnknownSubVersion { sub_version: 3 }),
         ("0103", DecodeError::UnknownType { message_type: 3 }),
         ("01010002010000000701", DecodeError::UnknownCommand { message_type: 1, command: 2 }),
         ("01020000010000000701", DecodeError::UnknownCommand { message_type: 2, command: 0 }),

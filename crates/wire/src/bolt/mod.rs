@@ -29,7 +29,7 @@ pub use frame::{Body, Frame, Head, Kind, Timeout};
 pub use header::{Header, HeaderError, Pairs};
 pub use limits::{Limits, Part};
 pub use status::Status;
-pub use version::{Revision, Switch, Version};
+pub use version::{SubVersion, Switch, Version};
 
 #[cfg(test)]
 mod golden_test;

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::*;
 
 fn version() -> impl Strategy<Value = Version> {
-    let revision = prop_oneof![Just(Revision::One), Just(Revision::Two)];
-    let v2 = (revision, any::<u8>()).prop_map(|(revision, switch)| Version::V2 { revision, switch: Switch(switch) });
+    let sub_version = prop_oneof![Just(SubVersion::One), Just(SubVersion::Two)];
+    let v2 = (sub_version, any::<u8>()).prop_map(|(sub_version, switch)| Version::V2 { sub_version, switch: Switch(switch) });
     prop_oneof![Just(Version::V1), v2]
 }
 

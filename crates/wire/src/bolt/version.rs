@@ -1,12 +1,12 @@
-//! The dialects of Bolt: v1, and v2 with its revision and switch bytes.
+//! The dialects of Bolt: v1, and v2 with its sub-version and switch bytes.
 
 /// The dialect of a frame. settee clients speak [`Version::V1`]; an answer repeats its request's.
 ///
 /// ```
-/// use settee_wire::bolt::{Revision, Switch, Version};
+/// use settee_wire::bolt::{SubVersion, Switch, Version};
 /// assert!(Version::V2_CHECKED.has_checksum());
-/// let java = Version::V2 { revision: Revision::One, switch: Switch::CHECKSUM };
-/// assert!(!java.has_checksum()); // revision one never carries a checksum, whatever its switch says
+/// let java = Version::V2 { sub_version: SubVersion::One, switch: Switch::CHECKSUM };
+/// assert!(!java.has_checksum()); // sub-version one never carries a checksum, whatever its switch says
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Version {
@@ -15,7 +15,7 @@ pub enum Version {
     /// Protocol byte 2.
     V2 {
         /// The second byte.
-        revision: Revision,
+        sub_version: SubVersion,
         /// The switch byte, all bits kept.
         switch: Switch,
     },
@@ -23,28 +23,28 @@ pub enum Version {
 
 impl Version {
     /// v2 with a CRC-32 behind each frame.
-    pub const V2_CHECKED: Self = Self::V2 { revision: Revision::Two, switch: Switch::CHECKSUM };
+    pub const V2_CHECKED: Self = Self::V2 { sub_version: SubVersion::Two, switch: Switch::CHECKSUM };
 
     /// Whether a CRC-32 ends the frame.
     #[must_use]
     pub const fn has_checksum(self) -> bool {
         match self {
-            Self::V1 | Self::V2 { revision: Revision::One, .. } => false,
-            Self::V2 { revision: Revision::Two, switch } => switch.0 & Switch::CHECKSUM.0 != 0,
+            Self::V1 | Self::V2 { sub_version: SubVersion::One, .. } => false,
+            Self::V2 { sub_version: SubVersion::Two, switch } => switch.0 & Switch::CHECKSUM.0 != 0,
         }
     }
 }
 
-/// The revision of v2; others are refused, for nobody can know their layout.
+/// The sub-version of v2; others are refused, for nobody can know their layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Revision {
+pub enum SubVersion {
     /// Never a checksum.
     One,
     /// A checksum if the switch says so.
     Two,
 }
 
-impl Revision {
+impl SubVersion {
     /// The number on the wire.
     #[must_use]
     pub const fn code(self) -> u8 {
@@ -54,7 +54,7 @@ impl Revision {
         }
     }
 
-    /// The revision with this number, if there is one.
+    /// The sub-version with this number, if there is one.
     #[must_use]
     pub const fn from_code(code: u8) -> Option<Self> {
         match code {
@@ -65,7 +65,7 @@ impl Revision {
     }
 }
 
-/// The switch byte of v2. Set [`Switch::CHECKSUM`] only with [`Revision::Two`]: at revision one Node waits for a checksum that
+/// The switch byte of v2. Set [`Switch::CHECKSUM`] only with [`SubVersion::Two`]: at sub-version one Node waits for a checksum that
 /// Java does not send.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Switch(pub u8);
