@@ -40,12 +40,7 @@ use crate::txn::{Participant, TransactionControlClient, Transactions};
 pub struct App {
     pub(super) name: Arc<str>,
     pub(super) settings: Settings,
-    pub(super) services: Services,
-    pub(super) published: Vec<&'static str>,
-    pub(super) jobs: Vec<Job>,
-    pub(super) background: Vec<Background>,
-    pub(super) conditions: Vec<Condition>,
-    pub(super) when_stopped: Vec<WhenStopped>,
+    pub(super) parts: Parts,
     pub(super) registry: RegistryClient,
     pub(super) metrics: Arc<Metrics>,
     pub(super) pages: Arc<dyn HttpPages>,
@@ -54,6 +49,17 @@ pub struct App {
     tracer: Tracer,
     flow: Flow,
     messages: Messages,
+}
+
+/// What the application is made of, in the order of its start.
+#[derive(Default)]
+pub(super) struct Parts {
+    pub(super) services: Services,
+    pub(super) background: Vec<Background>,
+    pub(super) conditions: Vec<Condition>,
+    pub(super) published: Vec<&'static str>,
+    pub(super) jobs: Vec<Job>,
+    pub(super) when_stopped: Vec<WhenStopped>,
 }
 
 impl App {
@@ -73,27 +79,9 @@ impl App {
         let options = ChannelOptions { flow: flow.clone(), balancer: settings.balancer };
         let channels = Channels::with_options(Arc::new(registry.clone()), tracer.clone(), options);
         let messages = Messages::new(control.client::<MessageControlClient>(), tracer.clone());
-        let mut app = Self {
-            name: name.into(),
-            settings,
-            services: Services::new(),
-            published: Vec::new(),
-            jobs: Vec::new(),
-            background: Vec::new(),
-            conditions: Vec::new(),
-            when_stopped: Vec::new(),
-            registry,
-            metrics: Arc::default(),
-            pages: Arc::new(()),
-            channels,
-            control,
-            tracer: tracer.clone(),
-            flow,
-            messages,
-        };
-        app.services.filter(Arc::new(ServerSpans::new(tracer)));
-        app.services.filter(Arc::new(CountCalls::new(app.metrics.clone())));
-        app.services.filter(Arc::new(ServerFlow::new(app.flow.clone())));
+        let (name, parts, metrics, pages) = (name.into(), Parts::default(), Arc::default(), Arc::new(()));
+        let mut app = Self { name, settings, parts, registry, metrics, pages, channels, control, tracer, flow, messages };
+        app.add_filters();
         app.follow_flow_rules(&untraced);
         if let Some(finished) = finished {
             app.export_spans(&untraced, finished);
@@ -158,14 +146,14 @@ impl App {
     #[must_use]
     pub fn job(mut self, job: Job) -> Self {
         self.add(Arc::new(Worker::new(&job).publisher(self.registry.publisher())));
-        self.jobs.push(job);
+        self.parts.jobs.push(job);
         self
     }
 
     /// Adds a filter behind tracing, metrics and flow rules.
     #[must_use]
     pub fn filter(mut self, filter: impl Filter) -> Self {
-        self.services.filter(Arc::new(filter));
+        self.parts.services.filter(Arc::new(filter));
         self
     }
 
@@ -233,7 +221,7 @@ impl App {
     where
         F: Future<Output = bool> + Send + 'static,
     {
-        self.conditions.push(Condition::new(condition, check));
+        self.parts.conditions.push(Condition::new(condition, check));
         self
     }
 
@@ -273,8 +261,16 @@ impl App {
     }
 
     fn add(&mut self, service: Arc<dyn Service>) {
-        self.published.push(service.descriptor().name);
-        self.services.add(service);
+        self.parts.published.push(service.descriptor().name);
+        self.parts.services.add(service);
+    }
+
+    /// The column of every call, those of the user behind them.
+    fn add_filters(&mut self) {
+        let services = &mut self.parts.services;
+        services.filter(Arc::new(ServerSpans::new(self.tracer.clone())));
+        services.filter(Arc::new(CountCalls::new(self.metrics.clone())));
+        services.filter(Arc::new(ServerFlow::new(self.flow.clone())));
     }
 
     fn follow_flow_rules(&mut self, untraced: &Channels) {
@@ -305,12 +301,12 @@ impl App {
     where
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
-        self.when_stopped.push(Box::new(move || Box::pin(end())));
+        self.parts.when_stopped.push(Box::new(move || Box::pin(end())));
         self
     }
 
     fn in_background(&mut self, start: impl FnOnce(Shutdown) -> crate::expand::BoxFuture<'static, ()> + Send + 'static) {
-        self.background.push(Box::new(start));
+        self.parts.background.push(Box::new(start));
     }
 }
 

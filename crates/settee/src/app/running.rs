@@ -9,7 +9,7 @@ use settee_core::shutdown::{Shutdown, ShutdownTrigger, pair};
 use settee_core::{Error, env};
 use std::net::SocketAddr;
 
-use super::builder::App;
+use super::builder::{App, Parts};
 use super::pages::ProcessPages;
 use super::process::stop_signal;
 use super::ready::all_hold;
@@ -44,25 +44,26 @@ pub struct Running {
 impl Running {
     pub(super) async fn start(app: App) -> Result<Self, Error> {
         let ready = Arc::new(AtomicBool::new(false));
-        let mut names = app.published.clone();
+        let mut names = app.parts.published.clone();
         names.sort_unstable();
         let pages = ProcessPages::new(&app.name, names, ready.clone(), app.metrics.clone(), app.pages.clone());
         let config = ServerConfig { drain: app.settings.drain(), ..ServerConfig::default() };
         let job_control = app.job_control();
         let instance = instance(&app)?;
-        let listening = Listening::start(app.settings.listen, Arc::new(app.services), Arc::new(pages), config).await?;
+        let Parts { services, background, conditions, published, jobs, when_stopped } = app.parts;
+        let listening = Listening::start(app.settings.listen, Arc::new(services), Arc::new(pages), config).await?;
         let (stop, stopping) = pair();
-        let mut background: Vec<_> = app.background.into_iter().map(|start| env::spawn(start(stopping.clone()))).collect();
-        all_hold(app.conditions).await;
+        let mut background: Vec<_> = background.into_iter().map(|start| env::spawn(start(stopping.clone()))).collect();
+        all_hold(conditions).await;
         ready.store(true, Ordering::Release);
         let instance = Instance { address: listening.address(), ..instance };
         let publish = |service: &&'static str| app.registry.publish(service, instance.clone());
-        let published = app.published.iter().map(publish).collect::<Result<Vec<_>, _>>()?;
-        let registrations = app.jobs.iter().map(|job| job.registration(&app.name));
+        let published = published.iter().map(publish).collect::<Result<Vec<_>, _>>()?;
+        let registrations = jobs.iter().map(|job| job.registration(&app.name));
         background.extend(registrations.map(|job| env::spawn(register(job, job_control.clone(), stopping.clone()))));
         taken(&published).await;
         tracing::info!(application = %app.name, address = %listening.address(), "ready");
-        Ok(Self { listening, published, ready, stop, background, when_stopped: app.when_stopped })
+        Ok(Self { listening, published, ready, stop, background, when_stopped })
     }
 
     /// Where it listens.
