@@ -114,14 +114,7 @@ impl Args {
                 (accounts, transfers.map_err(|problems| refused_and_reported(&problems, status_report.as_ref()))?)
             }
         };
-        if self.chaos && batch.instructions.len() < CHAOS_TRANSFERS {
-            let message = format!("--chaos needs {CHAOS_TRANSFERS} transfers, and there are {}", batch.instructions.len());
-            return Err(Failure::wrong(message).with_next("settee demo --generate 1000 --chaos"));
-        }
-        if let Some(data) = self.data.as_deref().filter(|data| data.exists() && !data.is_dir()) {
-            let message = format!("--data {} is not a folder", data.display());
-            return Err(Failure::wrong(message).with_next("settee demo --data FOLDER"));
-        }
+        self.check(&batch)?;
         Ok(Plan {
             accounts,
             batch,
@@ -137,6 +130,21 @@ impl Args {
             concurrency: usize::from(self.concurrency),
             verbose: self.verbose,
         })
+    }
+
+    /// What each flag alone does not show.
+    fn check(&self, batch: &Batch) -> Result<(), Failure> {
+        let transfers = batch.instructions.len();
+        if self.chaos && transfers < CHAOS_TRANSFERS {
+            let message = format!("--chaos needs {CHAOS_TRANSFERS} transfers, and there are {transfers}");
+            return Err(Failure::wrong(message).with_next("settee demo --generate 1000 --chaos"));
+        }
+        match self.data.as_deref().filter(|data| data.exists() && !data.is_dir()) {
+            Some(data) => {
+                Err(Failure::wrong(format!("--data {} is not a folder", data.display())).with_next("settee demo --data FOLDER"))
+            }
+            None => Ok(()),
+        }
     }
 
     fn status_report(&self) -> Result<Option<StatusReport>, Failure> {

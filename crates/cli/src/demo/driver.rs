@@ -107,10 +107,7 @@ impl Driver<'_> {
                 break;
             }
             if done.is_none() {
-                done = tokio::select! {
-                    next = under_way.next(), if !under_way.is_empty() => next,
-                    () = chaos.probed(), if chaos.is_probing() => None,
-                };
+                done = next_ended(&mut under_way, chaos).await;
             }
             if let Some((place, answer, took)) = done {
                 ended += 1;
@@ -118,9 +115,7 @@ impl Driver<'_> {
                 keeper.ended(place, outcomes.take(place, &self.file.orders[place], answer, took));
             }
         }
-        outcomes.limited = limited.load(Ordering::Relaxed);
-        outcomes.took = started.elapsed();
-        Ok(outcomes)
+        Ok(Outcomes { limited: limited.load(Ordering::Relaxed), took: started.elapsed(), ..outcomes })
     }
 
     async fn send(&self, place: usize, limited: &AtomicU64) -> (usize, Answer, Duration) {
@@ -148,6 +143,14 @@ impl Driver<'_> {
     fn context(&self, place: usize) -> Context {
         let sampled = place.is_multiple_of(self.file.orders.len().div_ceil(TRACED).max(1));
         Context { trace: TraceContext { sampled, ..TraceContext::root() }, ..Context::root("demo") }
+    }
+}
+
+/// The next transfer that ends; `None` when a process that was killed is of use again before.
+async fn next_ended<F: Future>(under_way: &mut FuturesUnordered<F>, chaos: &mut Chaos<'_>) -> Option<F::Output> {
+    tokio::select! {
+        next = under_way.next(), if !under_way.is_empty() => next,
+        () = chaos.probed(), if chaos.is_probing() => None,
     }
 }
 
