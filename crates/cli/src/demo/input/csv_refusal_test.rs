@@ -26,19 +26,19 @@ fn refused_accounts(rows: &str, expected: &str) {
 }
 
 #[test]
-fn a_missing_file() {
+fn a_missing_file_is_named() {
     let refusal = read_transfers(Path::new("no/such/transfers.csv")).unwrap_err();
     assert_eq!(refusal.to_string(), "no/such/transfers.csv: no such file");
 }
 
 #[test]
-fn a_directory() {
+fn a_directory_in_place_of_a_file_is_named() {
     let refusal = read_transfers(Path::new(".")).unwrap_err().to_string();
     assert!(refusal.starts_with(".: cannot be read: "), "{refusal}");
 }
 
 #[test]
-fn another_encoding() {
+fn another_encoding_is_never_read_as_if_it_were_utf_8() {
     refused([HEADER.as_bytes(), b"1,A,B,1.00,EUR,ok\n2,A,B,1.00,EUR,Z\xFCrich\n"].concat(), "t.csv:3: is not UTF-8");
     let wide = |order: fn(u16) -> [u8; 2]| HEADER.encode_utf16().flat_map(order).collect::<Vec<u8>>();
     let reason = "t.csv:1: is not UTF-8 (it looks like UTF-16 or UTF-32)";
@@ -48,14 +48,14 @@ fn another_encoding() {
 }
 
 #[test]
-fn a_control_character() {
+fn a_control_character_never_reaches_a_terminal() {
     refused_rows("1,A,B,1.00,EUR,\u{1b}[2J\n", "t.csv:2: holds the control character U+001B");
     refused_rows("1,A,B,1.00,EUR,a\0b\n", "t.csv:2: holds the control character U+0000");
     refused_rows("1\u{fffe},A,B,1.00,EUR,x\n", "t.csv:2: holds the noncharacter U+FFFE");
 }
 
 #[test]
-fn another_header() {
+fn a_file_with_another_header_is_never_taken_for_transfers() {
     let reason = "t.csv:1: the header is not `id,debtor,creditor,amount,currency,text`";
     for header in ["", "\u{feff}", "id;debtor;creditor;amount;currency;text\n", "id,debtor,creditor,amount,currency\n"] {
         refused(header, reason);
@@ -67,7 +67,7 @@ fn another_header() {
 }
 
 #[test]
-fn a_wrong_field_count() {
+fn a_line_with_too_few_or_too_many_fields_is_named() {
     refused_rows(
         "1,A,B,1.00,EUR\n2,A,B,1,00,EUR,x\n3,A,B,1.00,EUR,fine\n4\n",
         "t.csv:2: 5 fields instead of 6\nt.csv:3: 7 fields instead of 6\nt.csv:5: 1 field instead of 6",
@@ -75,7 +75,7 @@ fn a_wrong_field_count() {
 }
 
 #[test]
-fn an_empty_line() {
+fn an_empty_line_is_never_passed_over_in_silence() {
     refused_rows("1,A,B,1.00,EUR,x\n\n2,A,B,1.00,EUR,y\n", "t.csv:3: an empty line");
 }
 
@@ -86,14 +86,14 @@ fn an_unclosed_quote_keeps_the_problems_before_it() {
 }
 
 #[test]
-fn a_stray_quote_or_carriage_return() {
+fn a_stray_quote_or_carriage_return_never_shifts_the_fields_behind_it() {
     refused_rows("1,A,B,1.00,EUR,5\" pipe\n", "t.csv:2: a quote inside a field without quotes");
     refused_rows("1,A,B,1.00,EUR,\"x\"y\n", "t.csv:2: text after a closing quote");
     refused_rows("1,A,B,1.00,EUR,x\r2,A,B,1.00,EUR,y\n", "t.csv:2: a carriage return without a line feed");
 }
 
 #[test]
-fn an_amount_that_is_not_a_number() {
+fn an_amount_that_is_not_a_number_is_named_with_its_line() {
     refused_rows(
         "1,A,B,,EUR,x\n2,A,B,1e3,EUR,x\n3,A,B,\"1,000.00\",EUR,x\n4,A,B, 1,EUR,x\n5,A,B,+1,EUR,x\n",
         "t.csv:2: amount \"\" is not a number\nt.csv:3: amount \"1e3\" is not a number\n\
@@ -103,12 +103,12 @@ fn an_amount_that_is_not_a_number() {
 }
 
 #[test]
-fn an_amount_of_more_than_18_digits() {
+fn an_amount_of_more_than_18_digits_is_refused_and_never_rounded() {
     refused_rows("1,A,B,12345678901234567.89,EUR,x\n", "t.csv:2: amount \"12345678901234567.89\" has more than 18 digits");
 }
 
 #[test]
-fn an_unknown_currency() {
+fn an_unknown_currency_is_named_with_its_line() {
     refused_rows(
         "1,A,B,1.00,EUX,x\n2,A,B,1.00,eur,x\n3,A,B,1.00,XAU,x\n",
         "t.csv:2: currency \"EUX\" is unknown\nt.csv:3: currency \"eur\" is unknown\nt.csv:4: currency \"XAU\" is unknown",
@@ -116,7 +116,7 @@ fn an_unknown_currency() {
 }
 
 #[test]
-fn an_empty_id_or_account() {
+fn an_empty_id_or_account_is_named_with_its_line() {
     refused_rows(
         ",A,B,1.00,EUR,x\n2,,B,1.00,EUR,x\n3,A, ,1.00,EUR,x\n\"4\n5\",A,B,1.00,EUR,x\n",
         "t.csv:2: id is empty\nt.csv:3: debtor is empty\nt.csv:4: creditor is empty\n\
@@ -125,7 +125,7 @@ fn an_empty_id_or_account() {
 }
 
 #[test]
-fn an_absurdly_long_field() {
+fn an_absurdly_long_field_is_named_and_not_repeated() {
     let long = "é".repeat(141);
     refused_rows(&format!("{long},A,B,1.00,EUR,x\n"), "t.csv:2: id is longer than 140 characters");
     let long = "x".repeat(4_097);
@@ -133,19 +133,19 @@ fn an_absurdly_long_field() {
 }
 
 #[test]
-fn no_transfers() {
+fn a_file_without_transfers_is_no_success() {
     refused_rows("", "t.csv: no transfers");
 }
 
 #[test]
-fn more_problems_than_fit() {
+fn more_problems_than_fit_are_counted() {
     let refusal = parse_transfers(Path::new("t.csv"), format!("{HEADER}{}", "x\n".repeat(30)).as_bytes()).unwrap_err();
     assert_eq!((refusal.listed.len(), refusal.unlisted), (20, 10));
     assert!(refusal.to_string().ends_with("t.csv:21: 1 field instead of 6\n… and 10 more"));
 }
 
 #[test]
-fn accounts_with_impossible_balances() {
+fn accounts_with_impossible_balances_are_refused() {
     refused_accounts(
         "A,x,EUR,-1.00,open\nB,x,EUR,1.005,open\nC,x,JPY,1.0,open\nD,x,EUR,ten,open\nE,x,EUR,999999999999999999,open\n",
         "a.csv:2: opening_balance \"-1.00\" is negative\n\
@@ -157,7 +157,7 @@ fn accounts_with_impossible_balances() {
 }
 
 #[test]
-fn accounts_that_hold_more_together_than_any_account_could() {
+fn accounts_that_hold_more_together_than_any_account_could_are_refused() {
     let whole = "999999999999999999";
     let many: String = (0..30).map(|n| format!("J{n},x,JPY,{whole},open\nE{n},x,EUR,1.00,open\n")).collect();
     refused_accounts(&many, "a.csv:10: opening balances add up to more than JPY 4611686018427387903");
@@ -175,7 +175,7 @@ fn accounts_that_hold_together_exactly_what_fits_are_accepted() {
 }
 
 #[test]
-fn accounts_that_are_ambiguous() {
+fn accounts_that_are_ambiguous_are_refused() {
     refused_accounts(
         "A,x,EUR,1,open\n\"\",x,EUR,1,open\nA,y,EUR,1,closed\nB,x,EUR,1,Open\nC,x,QQQ,1,open\nD,x,EUR,1\n",
         "a.csv:3: account is empty\na.csv:4: account \"A\" was already on line 2\n\
@@ -185,7 +185,7 @@ fn accounts_that_are_ambiguous() {
 }
 
 #[test]
-fn no_accounts_or_not_accounts() {
+fn a_file_without_accounts_or_of_something_else_is_refused() {
     refused_accounts("", "a.csv: no accounts");
     let refusal = parse_accounts(Path::new("a.csv"), HEADER.as_bytes()).unwrap_err().to_string();
     assert_eq!(refusal, "a.csv:1: the header is not `account,owner,currency,opening_balance,status`");
