@@ -161,7 +161,7 @@ impl Kills {
 
     /// The second part: the victim is dead, its data is as it left it, and nothing more begins.
     pub async fn kill(&mut self) {
-        tokio::time::sleep(random(MOMENT)).await;
+        tokio::time::sleep(env::random_duration(MOMENT)).await;
         let (victim, _) = self.target.victim();
         if let Some(process) = victim.take() {
             process.kill().await;
@@ -237,7 +237,7 @@ impl Kills {
         let (victim, launch) = self.target.victim();
         if env::random_below(KILLED_STARTS) == 0 {
             let starting = launch.begin();
-            tokio::time::sleep(random(MOMENT)).await;
+            tokio::time::sleep(env::random_duration(MOMENT)).await;
             starting.kill().await;
         }
         match launch.start().await {
@@ -251,12 +251,6 @@ impl Kills {
             }
         }
     }
-}
-
-/// Somewhere between now and then.
-fn random(below: Duration) -> Duration {
-    let micros = env::random_below(usize::try_from(below.as_micros()).unwrap_or(1));
-    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }
 
 fn stuck(what: &str) -> Error {
