@@ -36,7 +36,7 @@ pub(crate) struct Args {
     #[arg(value_name = "JSON", default_value = "{}", hide_default_value = true)]
     arguments: Arguments,
     /// How long it may take, such as `500ms` or `3s`; at most `1h`.
-    #[arg(long, value_name = "TIME", default_value = input::TIMEOUT, value_parser = input::duration)]
+    #[arg(long, value_name = "TIME", default_value = input::TIMEOUT, allow_hyphen_values = true, value_parser = input::duration)]
     timeout: Duration,
     /// Only ask an instance that holds this routing key, such as an account.
     #[arg(long, value_name = "KEY")]

@@ -16,6 +16,7 @@ mod logs;
 mod ls;
 #[doc(hidden)]
 pub mod memory;
+mod number;
 mod output;
 #[doc(hidden)]
 pub mod ready;
@@ -69,7 +70,7 @@ pub fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return usage::explain(&error, &arguments),
+        Err(error) => return usage::explain(error, &arguments),
     };
     let ended = match cli.lifeline.as_deref().map(Lifeline::hold).transpose() {
         Ok(_lifeline) => settee::app::run(run(cli.command)),

@@ -9,6 +9,7 @@ use settee::trace::control::{TraceControl, TraceControlClient, TraceSummary};
 
 use crate::control::{Control, ServerArgs};
 use crate::failure::Failure;
+use crate::number::number;
 use crate::output;
 
 /// Traces of one list at most: more than people read, and a frame takes them.
@@ -33,7 +34,7 @@ enum Command {
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ListArgs {
     /// At most so many.
-    #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_LINES)))]
+    #[arg(long, value_name = "COUNT", default_value_t = 20, allow_negative_numbers = true, value_parser = number::<u32>(1..=u64::from(MAX_LINES)))]
     limit: u32,
     #[command(flatten)]
     pub(crate) server: ServerArgs,

@@ -13,6 +13,7 @@ use settee_core::txn::State;
 
 use crate::control::{Control, ServerArgs};
 use crate::failure::Failure;
+use crate::number::number;
 use crate::output::{self, cell};
 
 /// Lines of one command at most: it stays a page for people; programs go on with `--after`.
@@ -59,7 +60,7 @@ pub(crate) struct ListArgs {
     #[arg(long, value_name = "STATE", ignore_case = true, value_parser = PossibleValuesParser::new(STATES.map(State::as_str)).map(|name| named(&name)))]
     state: Option<State>,
     /// At most so many.
-    #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_LINES)))]
+    #[arg(long, value_name = "COUNT", default_value_t = 50, allow_negative_numbers = true, value_parser = number::<u32>(1..=u64::from(MAX_LINES)))]
     limit: u32,
     /// Only those behind this one: where the last list ended.
     #[arg(long, value_name = "XID")]

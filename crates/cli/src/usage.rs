@@ -18,7 +18,7 @@ const SLIPS: [(ContextKind, ContextKind); 3] = [
 ];
 
 /// Help goes to stdout as clap has it; an error becomes our one line.
-pub(crate) fn explain(error: &Error, arguments: &[OsString]) -> ExitCode {
+pub(crate) fn explain(error: Error, arguments: &[OsString]) -> ExitCode {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         let printed = output::read_on(error.print()).map_err(Failure::from);
         return printed.map_or_else(|failure| failure.report(false), |_| ExitCode::SUCCESS);
@@ -30,9 +30,23 @@ pub(crate) fn explain(error: &Error, arguments: &[OsString]) -> ExitCode {
     complaint(error, arguments).report(false)
 }
 
-fn complaint(error: &Error, arguments: &[OsString]) -> Failure {
-    let next = meant(error, arguments).unwrap_or_else(|| help_for(arguments));
+fn complaint(error: Error, arguments: &[OsString]) -> Failure {
+    let error = without_hidden(error);
+    let next = meant(&error, arguments).unwrap_or_else(|| help_for(arguments));
     Failure::wrong(one_line(&error.to_string())).with_next(next)
+}
+
+/// Takes back what clap suggests and no help shows: a command that is not for people.
+fn without_hidden(mut error: Error) -> Error {
+    let kind = ContextKind::SuggestedSubcommand;
+    if let Some(ContextValue::Strings(mut names)) = error.remove(kind) {
+        let commands = Cli::command();
+        names.retain(|name| commands.find_subcommand(name).is_none_or(|command| !command.is_hide_set()));
+        if !names.is_empty() {
+            error.insert(kind, ContextValue::Strings(names));
+        }
+    }
+    error
 }
 
 /// What clap says before it explains usage, joined.
@@ -46,7 +60,8 @@ fn one_line(error: &str) -> String {
 fn meant(error: &Error, arguments: &[OsString]) -> Option<String> {
     let known = |kind| match error.get(kind)? {
         ContextValue::String(text) => Some(text.as_str()),
-        ContextValue::Strings(texts) => texts.first().map(String::as_str),
+        // The nearest is the last.
+        ContextValue::Strings(texts) => texts.last().map(String::as_str),
         _ => None,
     };
     let (wrong, right) = SLIPS.iter().find_map(|(wrong, right)| Some((known(*wrong)?, known(*right)?)))?;

@@ -34,11 +34,10 @@ impl FromStr for Target {
 
     /// The method is what follows the last dot: services have dots in their names, methods have none.
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.rsplit_once('.') {
-            Some((service, method)) if !service.is_empty() && !method.is_empty() => {
-                Ok(Self { service: service.to_owned(), method: method.to_owned() })
-            }
-            _ => Err("expected SERVICE.METHOD, such as pay.Account.find".to_owned()),
+        let is_whole = text.split('.').all(|part| !part.is_empty());
+        match text.rsplit_once('.').filter(|_| is_whole) {
+            Some((service, method)) => Ok(Self { service: service.to_owned(), method: method.to_owned() }),
+            None => Err("expected SERVICE.METHOD, such as pay.Account.find".to_owned()),
         }
     }
 }

@@ -9,6 +9,7 @@ use super::status_report::StatusReport;
 use super::topology::ANY_PORT;
 use crate::control::address;
 use crate::failure::Failure;
+use crate::number::number;
 use crate::without::Without;
 
 const SAMPLE_ACCOUNTS: &[u8] = include_bytes!("../../../../examples/payments/samples/accounts.csv");
@@ -30,7 +31,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "generate")]
     accounts: Option<PathBuf>,
     /// Make up this many transfers and their accounts
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=5_000_000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = number::<u32>(1..=5_000_000))]
     generate: Option<u32>,
     /// What made-up transfers look like [default: random]
     #[arg(long, requires = "generate")]
@@ -51,19 +52,19 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     /// Take at most this many transfers a second, by a flow rule
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = number::<u32>(1..=u64::from(u32::MAX)))]
     rate: Option<u32>,
     /// Start the server without a part, to see what it carries; may be repeated
     #[arg(long, value_name = "PART")]
     without: Vec<Without>,
     /// How long to wait for what does not come
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, allow_negative_numbers = true, value_parser = number::<u64>(1..=3_600))]
     patience: u64,
     /// Write what became of each transfer: FILE.xml as ISO 20022 pain.002, FILE.csv as CSV
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// Transfers under way at a time
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1_024))]
+    #[arg(long, value_name = "N", default_value_t = 64, allow_negative_numbers = true, value_parser = number::<u16>(1..=1_024))]
     concurrency: u16,
     /// Show the logs of every process on stderr
     #[arg(short, long)]

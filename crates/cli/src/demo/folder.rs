@@ -45,7 +45,7 @@ impl Folder {
                 temporary().map(|folder| (folder.path().to_owned(), Some(folder)))?
             }
         };
-        let cannot = |error: io::Error| Failure::wrong(format!("use {}: {error}", root.display()));
+        let cannot = |error: io::Error| cannot_use(&root, &error);
         fs::create_dir_all(root.join("logs")).map_err(cannot)?;
         let lock = File::options().create(true).truncate(false).write(true).open(root.join(LOCK)).map_err(cannot)?;
         match lock.try_lock() {
@@ -55,7 +55,7 @@ impl Folder {
         }
         let folder = Self { root, _lock: lock, _temporary: temporary };
         lifeline::nobody_left(&folder.lifeline()).await?;
-        folder.forget_lists().map_err(|error| Failure::wrong(format!("use {}: {error}", folder.root.display())))?;
+        folder.forget_lists().map_err(|error| cannot_use(&folder.root, &error))?;
         Ok(folder)
     }
 
@@ -113,6 +113,10 @@ fn remove_if_abandoned(root: &Path) -> io::Result<()> {
     let age = lock.metadata()?.modified()?.elapsed().unwrap_or_default();
     let is_held = age < YOUNG || lock.try_lock().is_err() || !lifeline::is_nobody_left(&root.join(LIFELINE)).unwrap_or(false);
     if is_held { Ok(()) } else { fs::remove_dir_all(root) }
+}
+
+fn cannot_use(root: &Path, error: &io::Error) -> Failure {
+    Failure::wrong(format!("use {}: {error}", root.display())).with_next("settee demo --data OTHER_FOLDER")
 }
 
 fn in_use(root: &Path) -> Failure {

@@ -75,7 +75,8 @@ impl StatusReport {
             return Err(wrong(reason).with_next("settee demo --report OTHER_FILE"));
         }
         // The only way to know is to try: rights, mounts and quotas are many.
-        tempfile::tempfile_in(folder).map_err(|error| wrong(format!("cannot be written: {error}")))?;
+        let cannot = |error| wrong(format!("cannot be written: {error}")).with_next("settee demo --report OTHER_FILE");
+        tempfile::tempfile_in(folder).map_err(cannot)?;
         Ok(Self { file: file.to_owned(), kind })
     }
 
