@@ -68,7 +68,9 @@ fn meant(error: &Error, arguments: &[OsString]) -> Option<String> {
     let typed: Vec<_> =
         arguments.iter().skip(1).map(|word| word.to_str().filter(|word| is_plain(word))).collect::<Option<_>>()?;
     let place = typed.iter().position(|word| *word == wrong)?;
-    let words = typed.iter().enumerate().map(|(index, word)| if index == place { right } else { word });
+    // A flag that stands there already was meant once.
+    let right = (!typed.contains(&right)).then_some(right);
+    let words = typed.iter().enumerate().filter_map(|(index, word)| if index == place { right } else { Some(*word) });
     Some(["settee"].into_iter().chain(words).collect::<Vec<_>>().join(" "))
 }
 

@@ -57,6 +57,7 @@ fn a_slip_of_the_hand_is_put_right_unless_a_shell_would_read_it_otherwise() {
         (&["demo", "--generate", "9", "--shape", "payrol"], "settee demo --generate 9 --shape payroll"),
         (&["transactions", "ls", "--sate", "COMMITTED"], "settee transactions ls --state COMMITTED"),
         (&["call", "pay.Account.find", "{\"account\":\"A 1\"}", "--rout", "A"], "settee call --help"),
+        (&["ls", "topics", "--json", "--jsno"], "settee ls topics --json"),
         (&["frobnicate"], "settee --help"),
     ];
     for (arguments, expected) in table {
