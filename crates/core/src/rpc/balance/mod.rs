@@ -1,4 +1,5 @@
-//! Which of several instances gets the next call. One file an algorithm; to add one, add its file, and a line in [`BALANCERS`].
+//! Which of several instances gets the next call. One file an algorithm; to add one, add its file, name it here, and give it a
+//! line in [`BALANCERS`].
 
 mod p2c;
 mod round_robin;
