@@ -15,6 +15,9 @@
 //! A log without room refuses a batch, or the barrier. While it has none for the barrier, what was never sent to it is refused as
 //! not done, instead of waiting for room that may take hours; the barrier is the probe that finds it again.
 //!
+//! A log that has stopped for good, or an owner that has, ends any stage in `Stopped`: whoever waits is told at once what is known,
+//! and so is whoever comes.
+//!
 //! One batch is under way at a time; what arrives meanwhile is the next one. Left out: the spill into `Kv` for a silent log.
 
 mod event;
@@ -71,6 +74,7 @@ enum Stage {
     Ready { tail: Offset },
     Appending { tail: Offset, batch: Vec<Pending> },
     Parked,
+    Stopped,
 }
 
 #[derive(Clone, Debug)]
@@ -143,6 +147,7 @@ impl Partition {
                 self.stall(position, failure, &mut effects)
             }
             (Event::Retry, &Stage::Stalled { position, .. }) => self.read_again(position, &mut effects),
+            (Event::Stopped(under_way), _) => self.stop(under_way, &mut effects),
             _ => {}
         }
         effects
@@ -152,6 +157,8 @@ impl Partition {
         let bytes: usize = messages.iter().map(|one| one.message.stored_size()).sum();
         let refusal = if self.is_parked() {
             Some(Refusal::Parked)
+        } else if matches!(self.stage, Stage::Stopped) {
+            Some(Refusal::Stopped)
         } else if matches!(self.stage, Stage::Stalled { is_full: true, .. }) {
             Some(Refusal::Full)
         } else if self.waiting.len() + messages.len() > MAX_WAITING || self.waiting_bytes + bytes > MAX_WAITING_BYTES {
@@ -293,6 +300,21 @@ impl Partition {
         for (request, open) in std::mem::take(&mut self.requests) {
             let results = open.results.into_iter().map(|result| result.unwrap_or(Err(Refusal::Forgotten)));
             effects.push(Effect::Answer { request, results: results.collect() });
+        }
+    }
+
+    fn stop(&mut self, under_way: Failure, effects: &mut Vec<Effect>) {
+        let batch_is_unknown = under_way == Failure::Unknown;
+        let batch = self.take_batch().into_iter().map(|pending| (pending, batch_is_unknown));
+        let waiting = std::mem::take(&mut self.waiting).into_iter().map(|pending| {
+            let was_sent = pending.was_sent;
+            (pending, was_sent)
+        });
+        self.stage = Stage::Stopped;
+        self.waiting_bytes = 0;
+        for (pending, is_unknown) in batch.chain(waiting) {
+            let refusal = if is_unknown { Refusal::Lost } else { Refusal::Stopped };
+            self.settle(&pending, Err(refusal), effects);
         }
     }
 

@@ -127,6 +127,29 @@ fn without_room_for_a_barrier_only_what_may_be_in_the_log_waits() {
 }
 
 #[test]
+fn a_log_that_stops_leaves_nobody_waiting_and_says_unknown_only_of_what_it_may_hold() {
+    for (failure, batch) in [(Failure::Unknown, Refusal::Lost), (Failure::NotDone, Refusal::Stopped)] {
+        let mut partition = ready();
+        partition.apply(publish(1, &[1]));
+        partition.apply(publish(2, &[1, 2]));
+        let told = [answer(1, &[Err(batch)]), answer(2, &[Err(Refusal::Stopped); 2])];
+        assert_eq!(partition.apply(Event::Stopped(failure)), told, "{failure:?}");
+        assert_eq!(partition.apply(publish(3, &[3])), [answer(3, &[Err(Refusal::Stopped)])], "at once");
+        assert_eq!((partition.waiting(), partition.apply(Event::Answered(Appended::At(Offset(1))))), (0, vec![]));
+    }
+}
+
+#[test]
+fn a_log_that_stops_while_it_is_read_again_never_denies_what_was_sent_to_it() {
+    let mut partition = ready();
+    partition.apply(publish(1, &[1]));
+    partition.apply(publish(2, &[2]));
+    partition.apply(Event::Failed(Failure::Unknown));
+    let told = [answer(1, &[Err(Refusal::Lost)]), answer(2, &[Err(Refusal::Stopped)])];
+    assert_eq!(partition.apply(Event::Stopped(Failure::NotDone)), told, "what failed was the reading, not the append");
+}
+
+#[test]
 fn a_repeat_gets_the_first_offset_also_while_the_first_is_under_way() {
     let mut partition = ready();
     partition.apply(publish(1, &[1]));

@@ -23,6 +23,8 @@ pub enum AppendFault {
     UnknownBefore,
     /// Its outcome is unknown, and it was done.
     UnknownAfter,
+    /// Its sync fails: its outcome is unknown, it was not done, and the log says that it has stopped for good.
+    SyncFailed,
     /// It never answers, and was not done.
     SilentBefore,
     /// It never answers, and was done.
@@ -43,6 +45,7 @@ impl AppendFault {
     fn error(self) -> StoreError {
         match self {
             Self::Refused => StoreError::not_done(StoreErrorKind::Unavailable, "the log refused the append, as planned"),
+            Self::SyncFailed => StoreError::unknown(StoreErrorKind::Poisoned, "the log failed to sync, as planned"),
             _ => StoreError::unknown(StoreErrorKind::Unavailable, "the log did not say what became of the append, as planned"),
         }
     }
@@ -250,6 +253,7 @@ mod tests {
             (AppendFault::Refused, Some(Certainty::NotDone), 0),
             (AppendFault::UnknownBefore, Some(Certainty::Unknown), 0),
             (AppendFault::UnknownAfter, Some(Certainty::Unknown), 1),
+            (AppendFault::SyncFailed, Some(Certainty::Unknown), 0),
             (AppendFault::SilentBefore, None, 0),
             (AppendFault::SilentAfter, None, 1),
         ];

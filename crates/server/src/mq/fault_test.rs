@@ -11,6 +11,7 @@ use settee::mq::ProducerRef;
 use settee::mq::control::Delivery;
 use settee_core::mq::partition_of;
 use settee_core::port::Append;
+use settee_core::{Certainty, ErrorKind};
 use settee_engines::memory::{AppendFault, KvFault, MemoryKv, MemoryLog};
 use tokio::sync::Notify;
 
@@ -159,4 +160,54 @@ fn appends_that_fail_or_leave_no_answer_never_double_or_lose_a_message() {
         stores.live(async |broker| Client::run(&client, &broker).await);
         assert_stored_once_and_in_order(&stores.log);
     }
+}
+
+/// A publication of one message of key `a`.
+async fn send(broker: &Broker, producer: ProducerRef, sequence: u64) -> Certainty {
+    match publish(broker, producer, vec![message(sequence, Some("a"))]).await {
+        Ok(_) => Certainty::Done,
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
+            error.certainty()
+        }
+    }
+}
+
+#[test]
+fn a_log_that_stops_leaves_no_publication_waiting_and_refuses_new_ones_at_once() {
+    let fails = Arc::new(AtomicU32::new(0));
+    let is_failing = fails.clone();
+    let log =
+        MemoryLog::with_faults(move |_: &Append| (is_failing.load(Ordering::Relaxed) > 0).then_some(AppendFault::SyncFailed));
+    let stores = Stores { kv: MemoryKv::new(), log };
+    stores.live(async |broker| {
+        let producer = producer(&broker).await;
+        assert_eq!(send(&broker, producer, 1).await, Certainty::Done);
+        fails.store(1, Ordering::Relaxed);
+        stores.log.set_silent(true);
+        let waiting = async { futures::join!(send(&broker, producer, 2), send(&broker, producer, 3)) };
+        let speaks = async { stores.log.set_silent(false) };
+        let (told, ()) = within_seconds(futures::future::join(waiting, speaks)).await;
+        assert_eq!(told, (Certainty::Unknown, Certainty::NotDone), "the second was never sent to the log");
+        assert_eq!(within_seconds(send(&broker, producer, 4)).await, Certainty::NotDone);
+    });
+}
+
+#[test]
+fn a_broker_that_loses_its_shards_leaves_no_publication_waiting() {
+    let stores = Stores::new();
+    stores.live(async |broker| {
+        let producer = producer(&broker).await;
+        assert_eq!(send(&broker, producer, 1).await, Certainty::Done);
+        stores.log.set_silent(true);
+        let waiting = async { futures::join!(send(&broker, producer, 2), send(&broker, producer, 3)) };
+        let loses = async { broker.0.stores.shards.lose() };
+        let (told, ()) = within_seconds(futures::future::join(waiting, loses)).await;
+        assert_eq!(told, (Certainty::Unknown, Certainty::NotDone), "the second was never sent to the log");
+        assert_eq!(within_seconds(send(&broker, producer, 4)).await, Certainty::NotDone);
+    });
+}
+
+async fn within_seconds<F: Future>(work: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(10), work).await.expect("an answer, whatever it is")
 }

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use settee_core::Error;
-use settee_core::error::{Certainty, ErrorKind, codes};
+use settee_core::error::Certainty;
 use settee_core::id::{FencingToken, Offset};
 use settee_core::mq::partition::{Effect, Event, Failure, Partition, Refusal, RequestId};
 use settee_core::mq::{Record, StoredMessage, Submission};
@@ -39,8 +38,6 @@ pub(super) struct PartitionOwner {
     work: Notify,
     /// The position below which the log may be read by groups.
     confirmed: watch::Sender<Offset>,
-    /// The log has stopped for good.
-    log_is_gone: AtomicBool,
 }
 
 struct State {
@@ -56,8 +53,7 @@ impl PartitionOwner {
     pub(super) fn new(name: PartitionName, log: Arc<dyn Log>, owner: FencingToken) -> Self {
         let (rule, first) = Partition::take_over(owner);
         let state = State { rule, next: Some(first), answers: BTreeMap::new(), requests: 0 };
-        let (work, confirmed, log_is_gone) = (Notify::new(), watch::Sender::new(Offset(0)), AtomicBool::new(false));
-        Self { name, log, state: Mutex::new(state), work, confirmed, log_is_gone }
+        Self { name, log, state: Mutex::new(state), work: Notify::new(), confirmed: watch::Sender::new(Offset(0)) }
     }
 
     /// Stores messages: one offset for each, in order.
@@ -65,9 +61,9 @@ impl PartitionOwner {
     /// # Cancel safety
     /// Dropped, they may be stored all the same.
     pub(super) async fn publish(&self, messages: Vec<Submission>) -> Result<Vec<Offset>, Error> {
-        let results = self.queue(messages).await.map_err(|_| stopped())?;
+        let results = self.queue(messages).await.map_err(|_| Error::from(Refusal::Lost))?;
         // One that is known to have failed must not hide one whose outcome is unknown.
-        let unknown = results.iter().any(|result| matches!(result, Ok(_) | Err(Refusal::Forgotten)));
+        let unknown = results.iter().any(|result| matches!(result, Ok(_) | Err(Refusal::Forgotten | Refusal::Lost)));
         results.into_iter().collect::<Result<_, _>>().map_err(|refusal| {
             let error = Error::from(refusal);
             if unknown { error.unknown() } else { error }
@@ -117,14 +113,21 @@ impl PartitionOwner {
                 wait = (wait * 2).min(RETRY_LAST);
             }
             let event = self.perform(effect).await;
-            if self.log_is_gone.load(Ordering::Relaxed) {
-                return;
-            }
+            let is_last = matches!(event, Event::Stopped(_));
             if matches!(event, Event::Answered(_)) {
                 wait = RETRY_FIRST;
             }
             self.apply(&mut self.state.lock(), event);
+            if is_last {
+                return;
+            }
         }
+    }
+
+    /// Answers everyone who waits, and from now on everyone who comes: nobody talks to the log any more, and what was under way may
+    /// have happened.
+    fn stop(&self) {
+        self.apply(&mut self.state.lock(), Event::Stopped(Failure::Unknown));
     }
 
     async fn perform(&self, effect: Effect) -> Event {
@@ -177,12 +180,12 @@ impl PartitionOwner {
 
     fn failed(&self, what: &str, error: &StoreError) -> Event {
         tracing::warn!(stream = %self.name.stream, what, %error, "the log failed");
-        self.log_is_gone.store(error.kind() == StoreErrorKind::Poisoned, Ordering::Relaxed);
-        Event::Failed(match (error.kind(), error.certainty()) {
+        let failure = match (error.kind(), error.certainty()) {
             (StoreErrorKind::Full, Certainty::NotDone) => Failure::Full,
             (_, Certainty::NotDone) => Failure::NotDone,
             _ => Failure::Unknown,
-        })
+        };
+        if error.kind() == StoreErrorKind::Poisoned { Event::Stopped(failure) } else { Event::Failed(failure) }
     }
 
     fn unreadable(&self, error: &Error) -> Event {
@@ -235,15 +238,14 @@ impl PartitionOwner {
 }
 
 /// Starts the task of a partition. A log that has stopped for good ends the server, as a store does (P9): what is on its disk is
-/// not known before it is read again.
+/// not known before it is read again. However it ends, nobody is left waiting for an answer of it.
 pub(super) fn start(partition: &Arc<PartitionOwner>, shards: &crate::shard::Shards) {
-    let (running, ownership) = (partition.clone().run(), shards.clone());
-    crate::shard::spawn_owned(shards, async move {
-        running.await;
-        ownership.lose();
+    let (partition, shards) = (partition.clone(), shards.clone());
+    settee_core::env::spawn(async move {
+        tokio::select! {
+            () = shards.lost() => {}
+            () = partition.clone().run() => shards.lose(),
+        }
+        partition.stop();
     });
-}
-
-fn stopped() -> Error {
-    Error::new(ErrorKind::Closed, codes::DRAINING, "publish: the broker stops").unknown()
 }

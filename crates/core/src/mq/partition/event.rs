@@ -40,6 +40,10 @@ pub enum Refusal {
     Full,
     /// The partition is parked.
     Parked,
+    /// Its log has stopped for good, or its owner has, and the log certainly never took it.
+    Stopped,
+    /// Its log has stopped for good, or its owner has, before it was known whether the log took it.
+    Lost,
 }
 
 /// Why the log did not do what it was asked.
@@ -78,6 +82,8 @@ pub enum Event {
     Failed(Failure),
     /// The wait after [`Effect::RetryLater`] is over.
     Retry,
+    /// The log will never be asked again; what was under way failed like this.
+    Stopped(Failure),
 }
 
 /// What must be done about it. Of `Read`, `Append` and `RetryLater` never more than one is under way.
@@ -107,7 +113,7 @@ pub enum Effect {
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
-        use ErrorKind::{Conflict, Limited, Unavailable};
+        use ErrorKind::{Closed, Conflict, Limited, Unavailable};
         match refusal {
             Refusal::Fenced => {
                 Error::new(Conflict, codes::PRODUCER_FENCED, "publish: a newer epoch of the producer has published: end this one")
@@ -124,6 +130,13 @@ impl From<Refusal> for Error {
             Refusal::NotStored => Error::new(Unavailable, codes::STORE_UNAVAILABLE, "publish: the log did not take the message"),
             Refusal::Full => Error::new(ErrorKind::Full, codes::STORE_FULL, "publish: the log has no room for the message"),
             Refusal::Parked => Error::new(Unavailable, codes::PARKED, "publish: the partition is parked: an operator is needed"),
+            Refusal::Stopped => {
+                Error::new(Closed, codes::DRAINING, "publish: the broker has stopped: send the message again, once it is back")
+            }
+            Refusal::Lost => {
+                Error::new(Closed, codes::DRAINING, "publish: the broker stopped before the log said what became of the message")
+                    .unknown()
+            }
         }
     }
 }
