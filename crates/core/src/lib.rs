@@ -31,6 +31,7 @@ pub mod shutdown;
 pub mod testing;
 pub mod time;
 pub mod trace;
+pub mod trouble;
 pub mod txn;
 
 pub use context::Context;

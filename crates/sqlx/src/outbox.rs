@@ -25,7 +25,7 @@ const INSERT: &str = "INSERT INTO settee_outbox (topic, message_id, key, headers
     VALUES (?, ?, ?, ?, ?, ?)";
 
 const TAKE: &str = "SELECT id, topic, message_id, key, headers, payload, not_before_us FROM settee_outbox
-    WHERE set_aside IS NULL ORDER BY id LIMIT ?";
+    WHERE set_aside IS NULL AND topic NOT IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?";
 
 const DELETE: &str = "DELETE FROM settee_outbox WHERE id IN (SELECT value FROM json_each(?))";
 
@@ -126,7 +126,8 @@ impl OutboxSource for Database<Sqlite> {
         }
     }
 
-    async fn take(&self, limit: usize) -> Result<Vec<OutboxRow>, Error> {
+    async fn take(&self, limit: usize, without: &[String]) -> Result<Vec<OutboxRow>, Error> {
+            .bind(json_list(without.iter().map(|topic| format!("\"{topic}\""))))
         let rows: Vec<Taken> = query_as(TAKE)
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .fetch_all(&mut self.read().await?)
@@ -136,9 +137,8 @@ impl OutboxSource for Database<Sqlite> {
     }
 
     async fn mark_sent(&self, rows: &[i64]) -> Result<(), Error> {
-        let ids = format!("[{}]", rows.iter().map(i64::to_string).collect::<Vec<_>>().join(","));
         let mut tx = self.begin().await?;
-        let deleted = query(DELETE).bind(ids).execute(&mut tx).await;
+        let deleted = query(DELETE).bind(json_list(rows.iter().map(i64::to_string))).execute(&mut tx).await;
         deleted.map_err(|error| of_statement("delete sent messages", self.place(), error))?;
         tx.commit().await
     }
@@ -177,6 +177,11 @@ impl<'r> FromRow<'r, sqlx::sqlite::SqliteRow> for Taken {
         }))
     }
 }
+/// Numbers or names of topics, which have nothing that JSON would escape, for `json_each`.
+fn json_list(values: impl Iterator<Item = String>) -> String {
+    format!("[{}]", values.collect::<Vec<_>>().join(","))
+}
+
 
 fn stored_producer((id, epoch): (i64, i64)) -> ProducerRef {
     ProducerRef { id: id.cast_unsigned(), epoch: epoch.cast_unsigned() }

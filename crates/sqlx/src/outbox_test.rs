@@ -8,7 +8,7 @@ use crate::fixtures::{Home, Script, effect, effects};
 use crate::{CommitFault, DatabaseOptions, MAX_TOPIC_BYTES};
 
 async fn ids(database: &Database) -> Vec<String> {
-    database.take(100).await.unwrap().into_iter().map(|row| row.id).collect()
+    database.take(100, &[]).await.unwrap().into_iter().map(|row| row.id).collect()
 }
 
 async fn publish(database: &Database, id: &str) {
@@ -43,7 +43,7 @@ async fn the_order_of_a_key_is_that_of_its_commits_whatever_is_rolled_back_and_d
         dropped.rollback().await.unwrap();
         publish(&database, &number.to_string()).await;
         if number % 2 == 1 {
-            let rows = database.take(100).await.unwrap();
+            let rows = database.take(100, &[]).await.unwrap();
             sequences.extend(rows.iter().map(|row| (row.id.clone(), row.sequence)));
             database.mark_sent(&rows.iter().map(|row| row.row).collect::<Vec<_>>()).await.unwrap();
         }
@@ -61,7 +61,7 @@ async fn a_database_does_not_grow_with_every_key_that_was_ever_published_under()
         tx.publish("transfers", &transfer.to_string(), &transfer).await.unwrap();
     }
     tx.commit().await.unwrap();
-    let sent: Vec<i64> = database.take(100).await.unwrap().into_iter().map(|row| row.row).collect();
+    let sent: Vec<i64> = database.take(100, &[]).await.unwrap().into_iter().map(|row| row.row).collect();
     assert_eq!(sent.len(), 50);
     database.mark_sent(&sent).await.unwrap();
     let mut read = database.read().await.unwrap();
@@ -90,7 +90,7 @@ async fn a_message_arrives_as_it_was_published_with_its_trace() {
             tx.commit().await.unwrap();
         })
         .await;
-    let rows = database.take(100).await.unwrap();
+    let rows = database.take(100, &[]).await.unwrap();
     let payload: (String, i64) = settee::expand::decode(Encoding::MessagePack, &rows[0].payload).unwrap();
     assert_eq!(payload, ("settled".to_owned(), 7));
     assert_eq!((rows[0].key.as_deref(), rows[0].id.len(), &rows[0].headers[TRACE_HEADER]), (Some("CH93"), 32, &trace));
@@ -98,7 +98,7 @@ async fn a_message_arrives_as_it_was_published_with_its_trace() {
         (rows[1].key.as_deref(), rows[1].not_before, &rows[1].payload[..]),
         (None, Some(Timestamp::from_millis(5)), &b"raw"[..])
     );
-    assert_eq!(database.take(1).await.unwrap(), rows[..1]);
+    assert_eq!(database.take(1, &[]).await.unwrap(), rows[..1]);
 }
 
 #[tokio::test]
@@ -109,10 +109,10 @@ async fn a_row_that_is_not_marked_is_taken_again_under_the_same_sequence_and_pro
     let first = ProducerRef { id: u64::MAX, epoch: 3 };
     assert_eq!(database.producer().await.unwrap(), None);
     assert_eq!(database.adopt(first, None).await.unwrap(), first);
-    let before = database.take(100).await.unwrap();
+    let before = database.take(100, &[]).await.unwrap();
     drop(database);
     let database = home.open().await;
-    assert_eq!((database.take(100).await.unwrap(), database.producer().await.unwrap()), (before, Some(first)));
+    assert_eq!((database.take(100, &[]).await.unwrap(), database.producer().await.unwrap()), (before, Some(first)));
 }
 
 #[tokio::test]
@@ -159,6 +159,27 @@ async fn a_row_that_was_set_aside_is_kept_with_its_cause_and_holds_up_no_other()
 }
 
 #[tokio::test]
+async fn however_much_waits_for_a_topic_the_rows_of_the_others_are_found_in_their_order() {
+    let home = Home::new();
+    let database = home.open().await;
+    let mut tx = database.begin().await.unwrap();
+    for number in 0..300 {
+        tx.publish_with_id("parked", "k", &format!("p{number}"), &number).await.unwrap();
+        if number % 100 == 0 {
+            tx.publish_with_id(if number == 100 { "b-2" } else { "a_1" }, "k", &number.to_string(), &number).await.unwrap();
+        }
+    }
+    tx.commit().await.unwrap();
+    let taken = async |without: &[&str]| {
+        let without: Vec<_> = without.iter().map(|topic| (*topic).to_owned()).collect();
+        database.take(128, &without).await.unwrap().into_iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    assert_eq!(taken(&["parked"]).await, ["0", "100", "200"]);
+    assert_eq!(taken(&["parked", "b-2"]).await, ["0", "200"]);
+    assert_eq!(taken(&["unheard.of"]).await.len(), 128);
+}
+
+#[tokio::test]
 async fn what_the_broker_would_never_take_is_refused_while_the_sender_can_be_told() {
     let home = Home::new();
     let database = home.open().await;
@@ -200,7 +221,7 @@ async fn ids_go_on_where_they_were_after_the_outbox_was_empty() {
     drop(database);
     let database = home.open().await;
     publish(&database, "2").await;
-    assert_eq!(database.take(100).await.unwrap()[0].sequence, 2);
+    assert_eq!(database.take(100, &[]).await.unwrap()[0].sequence, 2);
 }
 
 /// The outbox as version 1 of the tables had it.

@@ -1,7 +1,7 @@
 //! A broker for the tests of this module: it stores by (producer, sequence), fails as planned, and records what it is told. It is
 //! in process, so it refuses by itself what no frame could bring to it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -36,6 +36,8 @@ pub(super) struct FakeBroker(Arc<Mutex<State>>);
 #[derive(Default)]
 pub(super) struct State {
     pub(super) plan: VecDeque<Planned>,
+    /// Topics for which there is no room.
+    pub(super) full: BTreeSet<String>,
     pub(super) epochs: u64,
     /// The ids in the order in which they were stored.
     pub(super) stored: Vec<String>,
@@ -103,7 +105,8 @@ impl MessageControl for FakeBroker {
             return Err(Error::new(ErrorKind::Invalid, codes::TOO_LARGE, "publish").into());
         }
         let mut state = self.0.lock();
-        let planned = state.plan.pop_front();
+        let full = state.full.contains(&publish.topic).then_some(Planned::Full);
+        let planned = full.or_else(|| state.plan.pop_front());
         state.publishes.push(publish.clone());
         match planned {
             None => Ok(Published { places: state.store(&publish) }),

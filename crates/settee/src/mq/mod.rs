@@ -17,6 +17,7 @@ mod producer;
 mod consumer;
 mod handler;
 
+mod held;
 mod relay;
 
 #[cfg(test)]

@@ -6,29 +6,30 @@
 //! The producer's identity and the rows' sequences live in the database. A relay that dies between publishing and marking is
 //! followed by one that publishes the same rows under the same identity, and the broker answers them as repeats. It knows no SQL:
 //! `settee-sqlx` implements [`OutboxSource`].
+//!
+//! A topic that the broker does not take now waits by itself, and the rows of the others go past its own.
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use settee_core::error::codes;
 use settee_core::planted::Bug;
 use settee_core::shutdown::Shutdown;
-use settee_core::{Error, Timestamp};
+use settee_core::{Error, Instant, Timestamp};
 
 use super::client::{Messages, backoff, in_call_context};
 use super::control::{MAX_PUBLISH, MessageControl, OutgoingMessage, ProducerRef, Publish};
 use super::filling::Filling;
+use super::held::{HeldTopics, Holding};
 
 /// How often the outbox is looked at when no commit of this process woke the relay: rows of a process that died wait this long.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Rows that are taken at once: fewer than a producer's window at the broker, so that all of them can be repeated.
 pub const BATCH: usize = MAX_PUBLISH / 2;
-
-/// How long a batch is repeated before the relay looks at the outbox again.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A row of an outbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,16 +70,16 @@ pub trait OutboxSource: Send + Sync + 'static {
         replaced: Option<ProducerRef>,
     ) -> impl Future<Output = Result<ProducerRef, Error>> + Send;
 
-    /// The first `limit` rows that are not sent, in the order of their sequences.
+    /// The first `limit` rows that are not sent and belong to none of the topics `without`, in the order of their sequences.
     ///
-    /// A row's sequence is unique, the same every time the row is taken, and above those of all rows that were ever taken before
-    /// the row was first taken. Where a row that is committed later can have a lower id, the number must be given when a row is
+    /// A row's sequence is unique, the same every time the row is taken, and above those of all rows of its topic that were ever
+    /// taken before the row was first taken. Where a row that is committed later can have a lower id, the number must be given when a row is
     /// first taken, in a commit of its own: with ids in its place the order of a key breaks. SQLite commits one after the
     /// other, so there an autoincrement id will do.
     ///
     /// # Errors
     /// When the database cannot be read.
-    fn take(&self, limit: usize) -> impl Future<Output = Result<Vec<OutboxRow>, Error>> + Send;
+    fn take(&self, limit: usize, without: &[String]) -> impl Future<Output = Result<Vec<OutboxRow>, Error>> + Send;
 
     /// Removes rows, or marks them as sent. Safe to repeat.
     ///
@@ -105,13 +106,22 @@ pub struct Relay<S> {
     messages: Messages,
     source: S,
     name: String,
+    held: Mutex<HeldTopics>,
+}
+
+/// Why rows of a topic were not sent.
+enum NotSent {
+    /// The broker did not take them.
+    Refused(Error),
+    /// The database failed: no topic can go on.
+    Database(Error),
 }
 
 impl<S: OutboxSource> Relay<S> {
     /// A relay for `source`, whose producer will be opened as `name`, such as `account-1.outbox`: unique for each database.
     #[must_use]
     pub fn new(messages: &Messages, source: S, name: &str) -> Self {
-        Self { messages: messages.clone(), source, name: name.to_owned() }
+        Self { messages: messages.clone(), source, name: name.to_owned(), held: Mutex::default() }
     }
 
     /// Works until `shutdown`: woken by commits, or every [`POLL_INTERVAL`]. Failures are logged and tried again.
@@ -136,36 +146,62 @@ impl<S: OutboxSource> Relay<S> {
     }
 
     async fn idle(&self) {
-        let _woken_or_due = tokio::time::timeout(POLL_INTERVAL, self.source.notified()).await;
+        let now = Instant::now();
+        let next_try = self.held.lock().next_try(now).map_or(POLL_INTERVAL, |next| next.duration_since(now));
+        let _woken_or_due = tokio::time::timeout(POLL_INTERVAL.min(next_try), self.source.notified()).await;
     }
 
-    /// Publishes what is there now, at most [`BATCH`] rows: how many were taken.
+    /// Publishes what is there now, at most [`BATCH`] rows: how many were taken. Rows of a topic that the broker did not take are
+    /// left out for a while, longer every time; they stay in the outbox, and the other topics go on.
     ///
     /// # Errors
-    /// When the broker or the database cannot be reached; what was published is marked, or recognised the next time.
+    /// When the database fails, or the broker takes nothing of many topics; what was published is marked, or recognised the next
+    /// time.
     ///
     /// # Cancel safety
     /// As [`Relay::run`].
     pub async fn turn(&self) -> Result<usize, Error> {
-        let rows = self.source.take(BATCH).await?;
-        if rows.is_empty() {
+        let now = Instant::now();
+        let without = self.held.lock().names(now);
+        let rows = self.source.take(BATCH, &without).await?;
+        let topics = by_topic(&rows);
+        self.held.lock().forget_empty(now, |topic| topics.contains_key(topic));
+        if topics.is_empty() {
             return Ok(0);
         }
         let producer = self.identity().await?;
-        for (topic, rows) in by_topic(&rows) {
-            if let Err(error) = self.publish(producer, topic, &rows).await {
-                return self.replace_if_fenced(producer, error).await.map(|()| rows.len());
+        for (topic, rows) in topics {
+            match self.publish(producer, topic, &rows).await {
+                Ok(()) => self.release(topic),
+                Err(NotSent::Refused(error)) if *error.code() == codes::PRODUCER_FENCED => {
+                    self.replace(producer).await?;
+                    break;
+                }
+                Err(NotSent::Refused(error)) => self.hold(topic, error)?,
+                Err(NotSent::Database(error)) => return Err(error),
             }
         }
         Ok(rows.len())
     }
 
+    fn hold(&self, topic: &str, error: Error) -> Result<(), Error> {
+        match self.held.lock().hold(topic, Instant::now()) {
+            Holding::Said => tracing::warn!(relay = self.name, topic, %error, "the broker does not take messages of a topic"),
+            Holding::Quiet => {}
+            Holding::TooMany => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn release(&self, topic: &str) {
+        if self.held.lock().release(topic) {
+            tracing::info!(relay = self.name, topic, "the broker takes messages of a topic again");
+        }
+    }
+
     /// Somebody opened this relay's name after the identity was stored, or the broker was restored: the identity is of no use any
     /// more. Rows that it published without being able to mark them are published again; the consumers' inbox drops those.
-    async fn replace_if_fenced(&self, producer: ProducerRef, error: Error) -> Result<(), Error> {
-        if *error.code() != codes::PRODUCER_FENCED {
-            return Err(error);
-        }
+    async fn replace(&self, producer: ProducerRef) -> Result<(), Error> {
         tracing::warn!(relay = self.name, ?producer, "the outbox's producer was fenced and is opened anew");
         self.open(Some(producer)).await.map(drop)
     }
@@ -182,8 +218,8 @@ impl<S: OutboxSource> Relay<S> {
         self.source.adopt(opened, replaced).await
     }
 
-    async fn publish(&self, producer: ProducerRef, topic: &str, rows: &[&OutboxRow]) -> Result<(), Error> {
-        let sendable = self.set_aside_oversized(rows).await?;
+    async fn publish(&self, producer: ProducerRef, topic: &str, rows: &[&OutboxRow]) -> Result<(), NotSent> {
+        let sendable = self.set_aside_oversized(rows).await.map_err(NotSent::Database)?;
         let mut filling = Filling::default();
         filling.takes(sendable.first().map_or(0, |first| first.bytes));
         // One after the other, so that the order of a key is kept.
@@ -193,15 +229,16 @@ impl<S: OutboxSource> Relay<S> {
         Ok(())
     }
 
-    async fn request(&self, producer: ProducerRef, topic: &str, rows: &[Sendable<'_>]) -> Result<(), Error> {
+    async fn request(&self, producer: ProducerRef, topic: &str, rows: &[Sendable<'_>]) -> Result<(), NotSent> {
         let messages = rows.iter().map(|sendable| outgoing(sendable.row)).collect();
         let publish = Publish { topic: topic.to_owned(), producer, messages };
         let sent: Vec<i64> = rows.iter().map(|sendable| sendable.row.row).collect();
         if Bug::ForgetsBeforePublishing.is_planted() {
-            self.source.mark_sent(&sent).await?;
+            self.source.mark_sent(&sent).await.map_err(NotSent::Database)?;
         }
-        self.messages.publish(&publish, PATIENCE).await?;
-        self.source.mark_sent(&sent).await
+        // Once: it is tried again in its turn, under the same numbers.
+        self.messages.publish(&publish, Duration::ZERO).await.map_err(NotSent::Refused)?;
+        self.source.mark_sent(&sent).await.map_err(NotSent::Database)
     }
 
     /// A row over a limit would hold up all that follow, for ever.

@@ -4,6 +4,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::super::fake::{FakeBroker, Planned};
+use super::super::held::MAX_HELD;
 use super::*;
 use settee_core::error::ErrorKind;
 
@@ -57,8 +58,8 @@ impl OutboxSource for Table {
         Ok(stored.unwrap_or(producer))
     }
 
-    async fn take(&self, limit: usize) -> Result<Vec<OutboxRow>, Error> {
-        Ok(self.0.rows.lock().iter().take(limit).cloned().collect())
+    async fn take(&self, limit: usize, without: &[String]) -> Result<Vec<OutboxRow>, Error> {
+        Ok(self.0.rows.lock().iter().filter(|row| !without.contains(&row.topic)).take(limit).cloned().collect())
     }
 
     async fn mark_sent(&self, rows: &[i64]) -> Result<(), Error> {
@@ -172,4 +173,50 @@ async fn a_fenced_identity_is_replaced_in_the_database_and_the_relay_goes_on() {
     relay.turn().await.unwrap();
     broker.with(|state| assert_eq!((state.stored.len(), state.epochs), (2, 2)));
     assert_eq!(table.0.producer.lock().map(|producer| producer.epoch), Some(2));
+}
+
+async fn within_a_minute(wait: impl Future<Output = ()>) {
+    tokio::time::timeout(Duration::from_secs(60), wait).await.expect("the relay comes to it");
+}
+
+fn of_topic(topic: &str, number: u64) -> OutboxRow {
+    OutboxRow { topic: topic.to_owned(), ..row(number) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_is_refused_for_long_holds_up_no_other_and_keeps_its_order() {
+    let (broker, table) = (FakeBroker::default(), Table::default());
+    let blocked = u64::try_from(BATCH).unwrap() * 2;
+    table.0.rows.lock().extend((0..blocked).map(|number| of_topic("full", number)));
+    table.0.rows.lock().extend((blocked..blocked + 3).map(|number| of_topic("transfers", number)));
+    broker.with(|state| state.full.insert("full".to_owned()));
+    let (trigger, shutdown) = settee_core::shutdown::pair();
+    let running = settee_core::env::spawn({
+        let relay = relay(&broker, &table);
+        async move { relay.run(shutdown).await }
+    });
+    let started = settee_core::Instant::now();
+    within_a_minute(broker.until(|state| state.stored.len() == 3)).await;
+    assert!(started.elapsed() < POLL_INTERVAL, "{:?}", started.elapsed());
+    table.0.rows.lock().push(of_topic("transfers", blocked + 3));
+    within_a_minute(broker.until(|state| state.stored == numbers(blocked..blocked + 4))).await;
+    broker.with(|state| {
+        let tries = state.publishes.iter().filter(|publish| publish.topic == "full").count();
+        assert!(tries < 10, "{tries} tries in a few seconds");
+        state.full.clear();
+    });
+    within_a_minute(broker.until(|state| state.stored.len() == usize::try_from(blocked).unwrap() + 4)).await;
+    broker.with(|state| assert_eq!(state.stored[4..], numbers(0..blocked)));
+    trigger.stop();
+    running.await.unwrap();
+    assert!(table.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_refused_topics_than_can_be_remembered_are_the_trouble_of_the_whole_relay() {
+    let (broker, table) = (FakeBroker::default(), Table::default());
+    let topics: Vec<_> = (0..=MAX_HELD).map(|number| format!("t{number:03}")).collect();
+    table.0.rows.lock().extend((0..).zip(&topics).map(|(number, topic)| of_topic(topic, number)));
+    broker.with(|state| state.full.extend(topics));
+    assert_eq!(relay(&broker, &table).turn().await.unwrap_err().kind(), ErrorKind::Full);
 }
