@@ -36,6 +36,8 @@ pub(super) struct FakeBroker(Arc<Mutex<State>>);
 #[derive(Default)]
 pub(super) struct State {
     pub(super) plan: VecDeque<Planned>,
+    /// Publications wait until it is not.
+    pub(super) is_silent: bool,
     /// Topics for which there is no room.
     pub(super) full: BTreeSet<String>,
     pub(super) epochs: u64,
@@ -104,6 +106,7 @@ impl MessageControl for FakeBroker {
         if expand::encode(Encoding::MessagePack, &publish)?.len() > Limits::default().content_bytes {
             return Err(Error::new(ErrorKind::Invalid, codes::TOO_LARGE, "publish").into());
         }
+        self.until(|state| !state.is_silent).await;
         let mut state = self.0.lock();
         let full = state.full.contains(&publish.topic).then_some(Planned::Full);
         let planned = full.or_else(|| state.plan.pop_front());

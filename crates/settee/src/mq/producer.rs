@@ -21,6 +21,9 @@ use super::filling::Filling;
 
 /// Messages of one topic that may wait for their batch; [`Producer::send`] waits when it is full.
 const QUEUE: usize = 1_024;
+/// Topics of one producer at most that have messages on their way: as many as a broker has by default. Those that have none are
+/// forgotten for new ones.
+const MAX_LANES: usize = 1_024;
 /// How long a batch is repeated before its senders learn that its outcome is unknown.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -39,7 +42,22 @@ struct Inner {
 #[derive(Default)]
 struct Lanes {
     sequence: u64,
-    topics: BTreeMap<String, mpsc::Sender<Queued>>,
+    topics: BTreeMap<String, LaneHandle>,
+}
+
+/// The way into the queue of a topic.
+#[derive(Clone)]
+struct LaneHandle {
+    queue: mpsc::Sender<Queued>,
+    /// Held by everyone who is about to queue a message, and by each message until it is answered.
+    in_use: Arc<()>,
+}
+
+impl LaneHandle {
+    /// Whether something is on its way. Only under the lock under which handles are given out does `false` stay true.
+    fn is_in_use(&self) -> bool {
+        Arc::strong_count(&self.in_use) > 1
+    }
 }
 
 /// A message to send.
@@ -82,7 +100,13 @@ struct Queued {
     message: OutgoingMessage,
     /// What it takes when it is stored.
     bytes: usize,
-    answer: oneshot::Sender<Result<Place, Error>>,
+    answer: Answer,
+}
+
+/// Where the outcome of a message goes; the topic is in use until then.
+struct Answer {
+    to: oneshot::Sender<Result<Place, Error>>,
+    _in_use: Arc<()>,
 }
 
 impl Producer {
@@ -108,7 +132,8 @@ impl Producer {
     /// Sends a message; it is durable when this returns.
     ///
     /// # Errors
-    /// `Invalid` when the message is over a limit, `Conflict` (`MSG0003`) when the producer has been fenced. An error of unknown
+    /// `Invalid` when the message is over a limit, `Conflict` (`MSG0003`) when the producer has been fenced, `Limited` (`FLW0002`)
+    /// when it has messages on their way to 1,024 other topics; nothing was sent. An error of unknown
     /// certainty means that the broker did not answer for 30 s or within the context's deadline: the message may still
     /// be stored, now or later. Sending it again gives it another number: only the consumer's inbox can drop the second then.
     ///
@@ -128,11 +153,11 @@ impl Producer {
     }
 
     async fn queue_and_wait(&self, topic: &str, message: Checked, limit: Option<Duration>) -> Result<Place, Error> {
-        let lane = self.lane(topic);
+        let lane = self.lane(topic)?;
         let wait = async {
-            let permit = lane.reserve().await.map_err(|_| closed())?;
-            let (answer, answered) = oneshot::channel();
-            self.number_and_queue(message, answer, permit);
+            let permit = lane.queue.reserve().await.map_err(|_| closed())?;
+            let (to, answered) = oneshot::channel();
+            self.number_and_queue(message, Answer { to, _in_use: lane.in_use.clone() }, permit);
             answered.await.unwrap_or_else(|_| Err(closed().unknown()))
         };
         match limit {
@@ -142,12 +167,7 @@ impl Producer {
     }
 
     /// Numbers and queues under one lock: the order of the numbers is the order of the queue.
-    fn number_and_queue(
-        &self,
-        Checked { message, bytes }: Checked,
-        answer: oneshot::Sender<Result<Place, Error>>,
-        permit: mpsc::Permit<'_, Queued>,
-    ) {
+    fn number_and_queue(&self, Checked { message, bytes }: Checked, answer: Answer, permit: mpsc::Permit<'_, Queued>) {
         let mut lanes = self.0.lanes.lock();
         lanes.sequence += 1;
         let settee_core::mq::Message { id, key, headers, payload, not_before, .. } = message;
@@ -155,17 +175,19 @@ impl Producer {
         permit.send(Queued { message, bytes, answer });
     }
 
-    fn lane(&self, topic: &str) -> mpsc::Sender<Queued> {
+    fn lane(&self, topic: &str) -> Result<LaneHandle, Error> {
         let mut lanes = self.0.lanes.lock();
         if let Some(lane) = lanes.topics.get(topic) {
-            return lane.clone();
+            return Ok(lane.clone());
         }
-        let (lane, queue) = mpsc::channel(QUEUE);
+        lanes.make_room(topic)?;
+        let (sender, queue) = mpsc::channel(QUEUE);
+        let lane = LaneHandle { queue: sender, in_use: Arc::default() };
         lanes.topics.insert(topic.to_owned(), lane.clone());
         let run =
             Lane { messages: self.0.messages.clone(), identity: self.0.identity, topic: topic.to_owned(), queue, left: None };
         env::spawn(run.run());
-        lane
+        Ok(lane)
     }
 }
 
@@ -175,7 +197,19 @@ impl std::fmt::Debug for Producer {
     }
 }
 
-/// The batches of one topic, one after the other. Ends when the producer is gone and the queue is empty.
+impl Lanes {
+    /// Forgets every topic that has nothing on its way, if there is no room for one more. Its numbers are the producer's, so that it
+    /// goes on in order when it comes again.
+    fn make_room(&mut self, topic: &str) -> Result<(), Error> {
+        if self.topics.len() < MAX_LANES {
+            return Ok(());
+        }
+        self.topics.retain(|_, lane| lane.is_in_use());
+        if self.topics.len() < MAX_LANES { Ok(()) } else { Err(too_many(topic)) }
+    }
+}
+
+/// The batches of one topic, one after the other. Ends when the producer is gone, or has forgotten the topic, and the queue is empty.
 struct Lane {
     messages: Messages,
     identity: ProducerRef,
@@ -214,7 +248,7 @@ impl Lane {
     }
 }
 
-fn answer(answers: Vec<oneshot::Sender<Result<Place, Error>>>, outcome: Result<Vec<Place>, Error>) {
+fn answer(answers: Vec<Answer>, outcome: Result<Vec<Place>, Error>) {
     let places = outcome.as_ref().map(|places| places.iter().copied());
     let mut places = places.into_iter().flatten();
     for answer in answers {
@@ -223,7 +257,7 @@ fn answer(answers: Vec<oneshot::Sender<Result<Place, Error>>>, outcome: Result<V
             (Ok(_), None) => Err(short_answer()),
             (Err(error), _) => Err(repeated(error)),
         };
-        let _the_sender_may_have_left = answer.send(result);
+        let _the_sender_may_have_left = answer.to.send(result);
     }
 }
 
@@ -246,6 +280,11 @@ fn repeated(error: &Error) -> Error {
 
 fn closed() -> Error {
     Error::new(ErrorKind::Closed, codes::DRAINING, "send message: the producer has stopped")
+}
+
+fn too_many(topic: &str) -> Error {
+    let text = format!("send message to {topic}: messages are on their way to {MAX_LANES} topics, which is the limit");
+    Error::new(ErrorKind::Limited, codes::CONCURRENCY_LIMITED, text)
 }
 
 fn too_late(topic: &str) -> Error {

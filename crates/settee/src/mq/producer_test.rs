@@ -114,3 +114,33 @@ async fn the_trace_of_the_sender_travels_with_the_message() {
     let header = broker.with(|state| state.publishes[0].messages[0].headers[TRACE_HEADER].clone());
     assert_eq!(header.parse::<settee_core::trace::TraceContext>().unwrap().trace, trace);
 }
+
+#[tokio::test(start_paused = true)]
+async fn topics_that_were_sent_to_once_do_not_fill_the_memory_for_ever() {
+    let broker = FakeBroker::default();
+    let producer = producer(&broker).await;
+    for number in 0..MAX_LANES * 2 + 1 {
+        producer.send(&format!("t{number}"), Outgoing::new(number.to_string(), "")).await.unwrap();
+    }
+    assert!(producer.0.lanes.lock().topics.len() <= MAX_LANES);
+    producer.send("t0", Outgoing::new("again", "")).await.unwrap();
+    let last = broker.with(|state| state.publishes.last().unwrap().messages[0].sequence);
+    assert_eq!(usize::try_from(last).unwrap(), MAX_LANES * 2 + 2, "in order with what was sent before");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_is_never_forgotten_while_a_message_is_on_its_way_also_when_its_sender_has_left() {
+    let broker = FakeBroker::default();
+    let producer = producer(&broker).await;
+    broker.with(|state| state.is_silent = true);
+    for number in 0..MAX_LANES {
+        let (topic, message) = (format!("t{number}"), Outgoing::new(number.to_string(), ""));
+        let left = tokio::time::timeout(Duration::from_millis(1), producer.send(&topic, message)).await;
+        assert!(left.is_err(), "the broker is silent");
+    }
+    let refused = producer.send("one.more", Outgoing::new("m", "")).await.unwrap_err();
+    assert_eq!((refused.code(), refused.certainty()), (&codes::CONCURRENCY_LIMITED, Certainty::NotDone));
+    broker.with(|state| state.is_silent = false);
+    broker.until(|state| state.stored.len() == MAX_LANES).await;
+    producer.send("one.more", Outgoing::new("m", "")).await.unwrap();
+}
