@@ -7,11 +7,13 @@
 //! ```
 //!
 //! - [`store`]: opening, failing, and opening again; [`database`]: the tables and what a group of commits does to them.
+//! - [`queue`]: what waits, and what shares a sync.
 //! - [`backend`] and [`failure`]: what the disk reports, and what it means; [`seal`]: a checksum over redb's header.
 
 mod backend;
 mod database;
 mod failure;
+mod queue;
 mod seal;
 mod store;
 
@@ -20,9 +22,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use settee_core::env;
 use settee_core::id::Revision;
-use settee_core::port::{BoxFuture, Commit, Disk, Kv, Outcome, Page, Range, StoreError, StoreErrorKind, Versioned, Watch};
-use tokio::sync::{mpsc, oneshot};
+use settee_core::port::{BoxFuture, Commit, Disk, Kv, Outcome, Page, Range, StoreError, Versioned, Watch};
 
+use self::queue::{Queue, Waiting};
 use self::store::Store;
 use crate::kv::limits;
 
@@ -31,15 +33,6 @@ const FILE: &str = "state.redb";
 
 /// What redb may cache, in bytes: inner pages of a million keys fit, and an idle server stays below 50 MiB.
 const CACHE_BYTES: usize = 8 * 1024 * 1024;
-
-/// How many commits may wait for the committer before callers wait in line: eight full groups.
-const QUEUE: usize = 2_048;
-
-/// The most commits that share a sync: beyond this many the sync is no longer what they wait for.
-const GROUP_COMMITS: usize = 256;
-
-/// A group ends with the commit that takes it to this many bytes of keys and values, so that memory stays bounded.
-const GROUP_BYTES: usize = 4 * 1024 * 1024;
 
 /// A [`Kv`] in one file of one process; what it acknowledged survives power cuts. Limits: [`limits`].
 ///
@@ -67,12 +60,7 @@ const GROUP_BYTES: usize = 4 * 1024 * 1024;
 /// ```
 pub struct EmbeddedKv {
     store: Arc<Store>,
-    queue: mpsc::Sender<Job>,
-}
-
-struct Job {
-    commit: Commit,
-    answer: oneshot::Sender<Result<Outcome, StoreError>>,
+    queue: Queue,
 }
 
 impl EmbeddedKv {
@@ -85,8 +73,8 @@ impl EmbeddedKv {
     /// The file may be opened and closed again.
     pub async fn open(disk: Arc<dyn Disk>) -> Result<Self, StoreError> {
         let store = Arc::new(env::blocking(move || Store::open(disk)).await?);
-        let (queue, jobs) = mpsc::channel(QUEUE);
-        env::spawn(commit_in_groups(store.clone(), jobs));
+        let (queue, waiting) = queue::queue();
+        env::spawn(commit_in_groups(store.clone(), waiting));
         Ok(Self { store, queue })
     }
 
@@ -101,9 +89,8 @@ impl EmbeddedKv {
 }
 
 /// The committer: ends when the last handle is gone.
-async fn commit_in_groups(store: Arc<Store>, mut jobs: mpsc::Receiver<Job>) {
-    while let Some(first) = jobs.recv().await {
-        let (commits, answers) = gather(first, &mut jobs);
+async fn commit_in_groups(store: Arc<Store>, mut waiting: Waiting) {
+    while let Some((commits, answers)) = waiting.group().await {
         let writer = store.clone();
         let outcomes = env::blocking(move || writer.write(&commits)).await;
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
@@ -112,27 +99,6 @@ async fn commit_in_groups(store: Arc<Store>, mut jobs: mpsc::Receiver<Job>) {
         }
     }
     env::blocking(move || store.close()).await;
-}
-
-type Answers = Vec<oneshot::Sender<Result<Outcome, StoreError>>>;
-
-/// Everything that waits, up to the bounds of a group.
-fn gather(first: Job, jobs: &mut mpsc::Receiver<Job>) -> (Vec<Commit>, Answers) {
-    let (mut commits, mut answers, mut bytes) = (Vec::new(), Vec::new(), 0);
-    let mut next = Some(first);
-    while let Some(Job { commit, answer }) = next {
-        bytes += commit.writes.iter().map(|write| write.size()).sum::<usize>();
-        commits.push(commit);
-        answers.push(answer);
-        let has_room = commits.len() < GROUP_COMMITS && bytes < GROUP_BYTES;
-        next = if has_room { jobs.try_recv().ok() } else { None };
-    }
-    (commits, answers)
-}
-
-fn gone(certain: bool) -> StoreError {
-    let make = if certain { StoreError::not_done } else { StoreError::unknown };
-    make(StoreErrorKind::Unavailable, format!("{FILE}: the committer has ended"))
 }
 
 impl Kv for EmbeddedKv {
@@ -149,9 +115,7 @@ impl Kv for EmbeddedKv {
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Outcome, StoreError>> {
         Box::pin(async move {
             limits::check(&commit)?;
-            let (answer, answered) = oneshot::channel();
-            self.queue.send(Job { commit, answer }).await.map_err(|_| gone(true))?;
-            answered.await.unwrap_or_else(|_| Err(gone(false)))
+            self.queue.commit(commit).await
         })
     }
 
