@@ -191,6 +191,17 @@ async fn a_transfer_begins_once_and_commits_what_was_tried() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn counters_that_are_over_when_they_arrive_end_the_begin_and_are_not_asked_for_for_ever() {
+    let fixture = Fixture::new();
+    *fixture.control.lease_valid.lock() = Duration::ZERO;
+    let error = fixture.begin().xid().await.unwrap_err();
+    assert_eq!((error.code(), error.certainty()), (&codes::BAD_REPLY, Certainty::NotDone));
+    assert!(*fixture.control.leased.lock() < 4, "a few times, for the background too");
+    *fixture.control.lease_valid.lock() = Duration::from_secs(60);
+    fixture.begin().xid().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_transfer_that_is_dropped_aborts_everything_it_may_have_tried() {
     let fixture = Fixture::new();
     let transfer = fixture.begin();

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use settee_core::error::{ErrorKind, codes};
 use settee_core::id::Xid;
 use settee_core::{Error, Instant, env};
 
@@ -54,6 +55,9 @@ impl Leases {
     }
 
     /// An xid; waits only when there is no range at all.
+    ///
+    /// # Errors
+    /// Those of the call, and `Internal` (`RPC0008`) when what is lent cannot be used: asking again at once would end nowhere.
     pub(super) async fn next<C: TransactionControl>(&self, control: &C) -> Result<Xid, Error> {
         loop {
             if let Some(xid) = self.take() {
@@ -80,7 +84,16 @@ impl Leases {
         let asked_at = Instant::now();
         let range = control.lease(LeaseXids { count: COUNT }).await?;
         let expires = asked_at + Duration::from_millis(range.valid_ms);
+        if range.count == 0 || expires <= Instant::now() {
+            return Err(useless(&range));
+        }
         self.ranges.lock().push_back(Leased { range, used: 0, expires });
         Ok(())
     }
+}
+
+fn useless(range: &XidRange) -> Error {
+    let XidRange { count, valid_ms, .. } = range;
+    let text = format!("lease xids: {count} counters were lent for {valid_ms} ms, and none of them can be used any more");
+    Error::new(ErrorKind::Internal, codes::BAD_REPLY, text)
 }
