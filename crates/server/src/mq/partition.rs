@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use settee_core::Error;
 use settee_core::error::Certainty;
 use settee_core::id::{FencingToken, Offset};
 use settee_core::mq::partition::{Effect, Event, Failure, Partition, Refusal, RequestId};
 use settee_core::mq::{Record, StoredMessage, Submission};
 use settee_core::planted::Bug;
 use settee_core::port::{Append, Log, ReadLimit, StoreError, StoreErrorKind};
+use settee_core::trouble::Trouble;
+use settee_core::{Error, Instant};
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::name::PartitionName;
@@ -46,13 +47,15 @@ struct State {
     next: Option<Effect>,
     answers: BTreeMap<RequestId, oneshot::Sender<Results>>,
     requests: u64,
+    /// The log does not take records.
+    trouble: Trouble,
 }
 
 impl PartitionOwner {
     /// A partition whose [`PartitionOwner::run`] must be started.
     pub(super) fn new(name: PartitionName, log: Arc<dyn Log>, owner: FencingToken) -> Self {
         let (rule, first) = Partition::take_over(owner);
-        let state = State { rule, next: Some(first), answers: BTreeMap::new(), requests: 0 };
+        let state = State { rule, next: Some(first), answers: BTreeMap::new(), requests: 0, trouble: Trouble::default() };
         Self { name, log, state: Mutex::new(state), work: Notify::new(), confirmed: watch::Sender::new(Offset(0)) }
     }
 
@@ -116,6 +119,7 @@ impl PartitionOwner {
             let is_last = matches!(event, Event::Stopped(_));
             if matches!(event, Event::Answered(_)) {
                 wait = RETRY_FIRST;
+                self.note_answer();
             }
             self.apply(&mut self.state.lock(), event);
             if is_last {
@@ -134,7 +138,9 @@ impl PartitionOwner {
         match tokio::time::timeout(ANSWER_WITHIN, self.ask_log(effect)).await {
             Ok(event) => event,
             Err(_) => {
-                tracing::warn!(stream = %self.name.stream, "the log is silent");
+                if self.is_worth_a_line() {
+                    tracing::warn!(stream = %self.name.stream, "the log is silent");
+                }
                 Event::Failed(Failure::Unknown)
             }
         }
@@ -179,13 +185,26 @@ impl PartitionOwner {
     }
 
     fn failed(&self, what: &str, error: &StoreError) -> Event {
-        tracing::warn!(stream = %self.name.stream, what, %error, "the log failed");
+        if error.kind() == StoreErrorKind::Poisoned || self.is_worth_a_line() {
+            tracing::warn!(stream = %self.name.stream, what, %error, "the log failed");
+        }
         let failure = match (error.kind(), error.certainty()) {
             (StoreErrorKind::Full, Certainty::NotDone) => Failure::Full,
             (_, Certainty::NotDone) => Failure::NotDone,
             _ => Failure::Unknown,
         };
         if error.kind() == StoreErrorKind::Poisoned { Event::Stopped(failure) } else { Event::Failed(failure) }
+    }
+
+    /// Whether a failure of the log should be written down: a log without room is asked for some every second, however long.
+    fn is_worth_a_line(&self) -> bool {
+        self.state.lock().trouble.met(Instant::now())
+    }
+
+    fn note_answer(&self) {
+        if self.state.lock().trouble.is_over() {
+            tracing::info!(stream = %self.name.stream, "the log takes records again");
+        }
     }
 
     fn unreadable(&self, error: &Error) -> Event {

@@ -13,9 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use settee_core::env;
 use settee_core::planted::Bug;
 use settee_core::port::{StoreError, StoreErrorKind};
+use settee_core::trouble::Trouble;
+use settee_core::{Instant, env};
 use tokio::sync::Notify;
 
 use super::GROUP_TARGET_BYTES;
@@ -121,6 +122,8 @@ pub(super) struct Committer {
     next: Next,
     /// Segments that are no longer read, oldest first: removed in this order, or not at all.
     doomed: VecDeque<u64>,
+    /// There is no room to seal the last group.
+    unsealed: Trouble,
 }
 
 /// The segment after the present one.
@@ -134,7 +137,7 @@ enum Next {
 
 impl Committer {
     pub(super) fn new(shared: Arc<Shared>, writer: Writer) -> Self {
-        Self { shared, writer: Some(writer), next: Next::Missing, doomed: VecDeque::new() }
+        Self { shared, writer: Some(writer), next: Next::Missing, doomed: VecDeque::new(), unsealed: Trouble::default() }
     }
 
     /// Runs until the log is stopped and everything queued before is answered.
@@ -187,10 +190,19 @@ impl Committer {
 
     /// Puts an empty group behind the last one, if there is room: a good group proves that those before it were durable.
     async fn seal(&mut self) {
-        if self.wants_seal()
-            && let Err(error) = self.commit(Vec::new()).await
-        {
-            tracing::warn!(%error, "the end of the log could not be sealed");
+        if self.wants_seal() {
+            let sealed = self.commit(Vec::new()).await;
+            self.note_seal(sealed);
+        }
+    }
+
+    /// A log that is idle and without room tries to seal its end every second, and says so far less often.
+    fn note_seal(&mut self, sealed: Result<(), StoreError>) {
+        match sealed {
+            Ok(()) if self.unsealed.is_over() => tracing::info!("the end of the log is sealed: there is room again"),
+            Ok(()) => {}
+            Err(error) if self.unsealed.met(Instant::now()) => tracing::warn!(%error, "the end of the log could not be sealed"),
+            Err(_) => {}
         }
     }
 
@@ -315,7 +327,13 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_writer_no_group_is_acknowledged() {
-        let mut committer = Committer { shared: Arc::default(), writer: None, next: Next::Missing, doomed: VecDeque::new() };
+        let mut committer = Committer {
+            shared: Arc::default(),
+            writer: None,
+            next: Next::Missing,
+            doomed: VecDeque::new(),
+            unsealed: Trouble::default(),
+        };
         assert!(committer.commit(Vec::new()).await.is_err());
         assert!(committer.usable().is_err());
     }

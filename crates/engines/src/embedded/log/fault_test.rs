@@ -1,7 +1,8 @@
 //! The embedded log on a disk that fills up, fails to write, and fails to sync: what is said, what goes on, and what comes back.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use settee_core::Certainty;
 use settee_core::port::{DiskFile, DiskLock};
@@ -166,4 +167,52 @@ async fn a_folder_that_once_failed_to_sync_does_not_keep_trimmed_segments_for_ev
 async fn payloads_from(log: &EmbeddedLog, from: u64) -> Vec<String> {
     let records = log.read(&stream("s"), Offset(from), ALL).await.unwrap();
     records.into_iter().map(|record| String::from_utf8(record.payload.to_vec()).unwrap()).collect()
+}
+
+/// Counts the lines that this thread would write to a log.
+#[derive(Clone, Default)]
+struct Lines(Arc<AtomicUsize>);
+
+impl tracing::Subscriber for Lines {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_log_on_a_full_disk_does_not_bury_the_log_of_its_server_and_says_when_there_is_room() {
+    let lines = Lines::default();
+    let written = || lines.0.swap(0, Ordering::Relaxed);
+    let _counted = tracing::subscriber::set_default(lines.clone());
+    let disk = MemoryDisk::new();
+    let log = open(&disk).await.unwrap();
+    log.append(one("s", "a")).await.unwrap();
+    // Where there is no room, a group is refused, and the zeroes that take it back go through.
+    let (is_full, writes) = (Arc::new(AtomicBool::new(true)), AtomicUsize::new(0));
+    let has_no_room = is_full.clone();
+    disk.set_faults(Arc::new(move |operation| match operation {
+        DiskOperation::Write
+            if has_no_room.load(Ordering::Relaxed) && writes.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) =>
+        {
+            DiskFault::Fail(io::ErrorKind::StorageFull)
+        }
+        _ => DiskFault::None,
+    }));
+    written();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let said = written();
+    assert!((9..=11).contains(&said), "{said} lines in ten minutes");
+    is_full.store(false, Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(written(), 1, "that there is room again");
 }
