@@ -74,6 +74,11 @@ impl Consumer {
 
     /// Stops taking messages and waits until the handlers that run have finished and their answers are sent.
     ///
+    /// That takes at most as long as a handler may ([`HANDLER_TIMEOUT`] from its start; then it is dropped, and its message comes
+    /// again), and the sending of its answer. Until then the subscription stands: given up earlier, the messages that are being
+    /// handled would go to others at once, and be handled twice. What the broker hands over meanwhile is not begun here, and goes to
+    /// others when the stop is over. An [`App`](crate::app::App) does not wait longer than 5 s for it, and then the process ends.
+    ///
     /// # Cancel safety
     /// Dropped, the consumer stops all the same.
     pub async fn stop(self) {

@@ -104,6 +104,26 @@ async fn a_stop_waits_for_the_handlers_that_run_and_sends_their_answers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stop_is_over_when_the_time_of_a_handler_that_hangs_is_and_what_came_meanwhile_is_left_to_others() {
+    let broker = FakeBroker::default();
+    let consumer = subscribe(&broker, async |_: Message| std::future::pending().await);
+    deliver(&broker, delivery(1)).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let stopping = settee_core::Instant::now();
+    let later = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        deliver(&broker, delivery(2)).await;
+    };
+    futures::join!(consumer.stop(), later);
+    assert!(stopping.elapsed() <= HANDLER_TIMEOUT - Duration::from_secs(4), "{:?}", stopping.elapsed());
+    broker.with(|state| {
+        let answered: Vec<_> = state.nacks.iter().map(|nack| nack.delivery.place.offset).collect();
+        assert_eq!((answered, state.acks.len()), (vec![1], 0));
+        assert!(state.consumers[0].is_closed(), "so the broker gives the second to others at once");
+    });
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_handler_works_in_the_trace_of_the_sender_and_with_a_deadline() {
     let broker = FakeBroker::default();
     let trace = TraceContext::root().child();
