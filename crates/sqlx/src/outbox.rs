@@ -61,8 +61,7 @@ impl Tx<Sqlite> {
     where
         T: Serialize + Sync + ?Sized,
     {
-        let payload = encode("write the payload of a message", payload)?;
-        self.publish_message(topic, Outgoing::new(id, payload).with_key(key)).await
+        self.publish_message(topic, Outgoing::encode(id, payload)?.with_key(key)).await
     }
 
     /// As [`Tx::publish`], with everything your own: no key, a delay, headers, another encoding.
@@ -127,8 +126,8 @@ impl OutboxSource for Database<Sqlite> {
     }
 
     async fn take(&self, limit: usize, without: &[String]) -> Result<Vec<OutboxRow>, Error> {
-            .bind(json_list(without.iter().map(|topic| format!("\"{topic}\""))))
         let rows: Vec<Taken> = query_as(TAKE)
+            .bind(json_list(without.iter().map(|topic| format!("\"{topic}\""))))
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .fetch_all(&mut self.read().await?)
             .await
@@ -177,11 +176,11 @@ impl<'r> FromRow<'r, sqlx::sqlite::SqliteRow> for Taken {
         }))
     }
 }
+
 /// Numbers or names of topics, which have nothing that JSON would escape, for `json_each`.
 fn json_list(values: impl Iterator<Item = String>) -> String {
     format!("[{}]", values.collect::<Vec<_>>().join(","))
 }
-
 
 fn stored_producer((id, epoch): (i64, i64)) -> ProducerRef {
     ProducerRef { id: id.cast_unsigned(), epoch: epoch.cast_unsigned() }

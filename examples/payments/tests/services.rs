@@ -132,10 +132,10 @@ async fn a_message_that_is_published_twice_is_notified_once() {
     System::run(async |system| {
         let bank = Bank::start(&system).await;
         let settled = Settled { transfer: "t-1".into(), debtor: ADA.into(), minor: 1_250, currency: "CHF".into() };
-        let payload = rmp_serde::to_vec_named(&settled).unwrap();
+        let message = Outgoing::encode("t-1", &settled).unwrap();
         for relay in ["first", "second"] {
             let producer = Producer::open(&bank.caller.messages(), relay).await.unwrap();
-            producer.send(TRANSFERS, Outgoing::new("t-1", payload.clone())).await.unwrap();
+            producer.send(TRANSFERS, message.clone()).await.unwrap();
         }
         system.settled().await;
         assert_eq!(bank.notified().await, Notified { rows: 1, duplicates_suppressed: 1 });

@@ -33,7 +33,8 @@ pub struct Message {
 }
 
 impl Message {
-    /// The content, read as MessagePack with named fields, as settee's own senders write it.
+    /// The content, read as MessagePack with named fields, as settee's own senders and [`Outgoing::encode`](super::Outgoing::encode)
+    /// write it.
     ///
     /// # Errors
     /// `Invalid`, which a handler may return as it is: the message becomes a dead letter.

@@ -12,6 +12,7 @@ mod events;
 
 mod client;
 mod filling;
+mod outgoing;
 mod producer;
 
 mod consumer;
@@ -27,5 +28,6 @@ pub use client::Messages;
 pub use consumer::{Consumer, ConsumerOptions, HANDLER_TIMEOUT};
 pub use control::{MessageControl, MessageControlClient, MessageControlServer, Place, ProducerRef};
 pub use handler::{Message, MessageHandler};
-pub use producer::{Outgoing, Producer};
+pub use outgoing::Outgoing;
+pub use producer::Producer;
 pub use relay::{BATCH as RELAY_BATCH, OutboxRow, OutboxSource, POLL_INTERVAL as RELAY_POLL_INTERVAL, Relay};

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use settee_core::error::{ErrorKind, codes};
 use settee_core::mq::record::TRACE_HEADER;
@@ -18,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::client::{Messages, in_call_context};
 use super::control::{MessageControl, OutgoingMessage, Place, ProducerRef, Publish};
 use super::filling::Filling;
+use super::outgoing::Outgoing;
 
 /// Messages of one topic that may wait for their batch; [`Producer::send`] waits when it is full.
 const QUEUE: usize = 1_024;
@@ -57,42 +57,6 @@ impl LaneHandle {
     /// Whether something is on its way. Only under the lock under which handles are given out does `false` stay true.
     fn is_in_use(&self) -> bool {
         Arc::strong_count(&self.in_use) > 1
-    }
-}
-
-/// A message to send.
-///
-/// ```
-/// use settee::mq::Outgoing;
-///
-/// let message = Outgoing::new("transfer-1", "settled").with_key("account-7");
-/// assert_eq!(message.key.as_deref(), Some("account-7"));
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outgoing {
-    /// The sender's name for it: its business identity, such as the number of a transfer.
-    pub id: String,
-    /// Messages of one key stay in order.
-    pub key: Option<String>,
-    /// What travels beside the payload.
-    pub headers: BTreeMap<String, String>,
-    /// The content.
-    pub payload: Bytes,
-    /// Not to be delivered before this moment.
-    pub not_before: Option<Timestamp>,
-}
-
-impl Outgoing {
-    /// A message without key, headers and delay.
-    pub fn new(id: impl Into<String>, payload: impl Into<Bytes>) -> Self {
-        Self { id: id.into(), payload: payload.into(), ..Self::default() }
-    }
-
-    /// The same message with a key.
-    #[must_use]
-    pub fn with_key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
-        self
     }
 }
 
