@@ -1,7 +1,7 @@
 //! The notify service is killed when its notification is committed and the broker has not heard of it: there is no second one.
 
+use settee::mq::MessageControlClient;
 use settee::mq::control::GroupView;
-use settee::mq::{MessageControl, MessageControlClient};
 use settee_payments::api::{Notify, NotifyClient, PaymentClient, TRANSFERS};
 use settee_payments::notify::GROUP;
 use settee_tests::{Relay, Street, open, order, settle, until};

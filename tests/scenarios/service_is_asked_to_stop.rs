@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nix::sys::signal::Signal;
 use settee::app::App;
-use settee::registry::control::{RegistryControl, RegistryControlClient};
+use settee::registry::control::RegistryControlClient;
 use settee::txn::{TransactionControl, TransactionControlClient};
 use settee_core::{Context, env};
 use settee_payments::api::{Payment, PaymentClient};

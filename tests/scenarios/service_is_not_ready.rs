@@ -7,7 +7,7 @@ use settee::Reply;
 use settee::app::App;
 use settee::config::Settings;
 use settee::job::Job;
-use settee::registry::control::{RegistryControl, RegistryControlClient};
+use settee::registry::control::RegistryControlClient;
 use settee_core::env;
 use settee_tests::{House, PATIENCE, get, settings, until};
 use tokio::sync::watch;

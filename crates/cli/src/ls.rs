@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use settee::job::control::{JobView, RunStatus};
-use settee::job::{JobControl, JobControlClient, Schedule};
+use settee::job::{JobControlClient, Schedule};
+use settee::mq::MessageControlClient;
 use settee::mq::control::{GroupView, TopicView};
-use settee::mq::{MessageControl, MessageControlClient};
 use settee::registry::Instance;
-use settee::registry::control::{RegistryControl, RegistryControlClient, ServiceView};
+use settee::registry::control::{RegistryControlClient, ServiceView};
 
 use crate::control::{Control, ServerArgs, is_control};
 use crate::failure::Failure;

@@ -11,6 +11,7 @@ mod folder;
 mod gauge;
 pub mod job;
 pub mod mq;
+mod page;
 pub mod record;
 pub mod registry;
 mod server;

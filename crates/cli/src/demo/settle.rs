@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use settee::job::JobControl;
 use settee::job::control::{RunKey, RunStatus, RunView, Trigger};
-use settee::mq::MessageControl;
 use settee::mq::control::{GroupView, TopicView};
 use settee::trace::control::TraceControl;
 use settee::txn::{TransactionControl, TransactionStats};

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use settee::job::control::{JobControl, ListRuns, RegisterJob, RunStatus};
+use settee::job::control::{JobControl, JobControlClient, JobControlServer, ListRuns, RegisterJob, RunStatus};
 use settee::job::{Job, Misfire, Overlap, Run, Schedule};
-use settee::rpc::{Channels, StaticInstances};
+use settee::rpc::{Channels, Listening, ServerConfig, Services, StaticInstances};
 use settee::trace::Tracer;
 use settee_core::error::codes;
 use settee_core::job::run::{Retry, RunPolicy, SkipCause};
@@ -41,7 +41,7 @@ async fn a_job_fires_once_at_its_due_time_and_shows_its_result() {
     assert_eq!((view.state, view.slices[0].result.as_deref()), (RunStatus::Succeeded, Some(r#""0/1""#)));
     assert_eq!(view.slices[0].token, Some(run.token()));
     jobs.register(once(&job, due)).await.unwrap();
-    let jobs = jobs.jobs().await.unwrap();
+    let jobs = jobs.job_page(None).await.unwrap().items;
     assert_eq!((jobs[0].last_runs.len(), jobs[0].next_due), (1, None));
     assert!(starts.try_recv().is_err());
 }
@@ -143,7 +143,7 @@ async fn a_changed_definition_cancels_what_was_planned_in_the_same_write() {
     assert_eq!(world.kv.get(&run_key(&id)).await.unwrap(), None);
     assert_eq!(next(&mut starts).await.id().version, second.version);
     over(&jobs, latter).await;
-    let runs = jobs.runs(ListRuns { job: "reconcile".into(), limit: 9 }).await.unwrap();
+    let runs = jobs.run_page(ListRuns { job: "reconcile".into(), limit: 9 }, None).await.unwrap().items;
     assert_eq!(runs.iter().map(|run| run.due).collect::<Vec<_>>(), [latter]);
 }
 
@@ -370,8 +370,13 @@ async fn the_history_is_bounded_and_what_was_forgotten_is_not_run_again() {
     }
     running.stop();
     let (jobs, _running) = world.start(Duration::from_millis(200)).await;
-    let runs = jobs.runs(ListRuns { job: "reconcile".into(), limit: 1_000 }).await.unwrap();
+    let client = JobControlClient::in_process(Arc::new(jobs.clone()));
+    let runs = client.runs(ListRuns { job: "reconcile".into(), limit: 1_000 }).await.unwrap();
     assert_eq!((runs.len(), runs[99].due), (100, begin.after(Duration::from_secs(3))));
+    let page = jobs.run_page(ListRuns { job: "reconcile".into(), limit: 30 }, Some(runs[9].due)).await.unwrap();
+    assert_eq!((&page.items[..], page.next), (&runs[10..40], Some(runs[39].due)));
+    let latest = client.runs(ListRuns { job: "reconcile".into(), limit: 30 }).await.unwrap();
+    assert_eq!(latest, runs[..30]);
     let error = Error::from(jobs.trigger(ask(begin)).await.unwrap_err());
     assert_eq!(error.kind(), settee_core::ErrorKind::Conflict);
     assert_eq!(run_of(&jobs, begin.after(Duration::from_secs(50))).await.state, RunStatus::Succeeded);
@@ -391,5 +396,22 @@ async fn a_definition_that_cannot_work_is_refused_with_its_reason() {
         let error = Error::from(jobs.register(bad).await.unwrap_err());
         assert!(error.kind() == settee_core::ErrorKind::Invalid && error.message().contains(expected), "{error}");
     }
-    assert!(jobs.jobs().await.unwrap().is_empty());
+    assert!(jobs.job_page(None).await.unwrap().items.is_empty());
+}
+
+#[tokio::test]
+async fn more_jobs_than_fit_a_frame_are_listed_all_the_same() {
+    const JOBS: usize = 9_000;
+    let (world, (job, _starts)) = (World::new(), telling());
+    let (jobs, _running) = world.start(Duration::from_millis(200)).await;
+    let like = RegisterJob { schedule: Schedule::OnDemand, ..job.registration(&"a".repeat(200)) };
+    for number in 0..JOBS {
+        let name = format!("{number:0100}");
+        let (_view, _written_behind) = jobs.memory().register(RegisterJob { name, ..like.clone() }, env::wall_clock()).unwrap();
+    }
+    let services = Arc::new(Services::new().with(JobControlServer::new(jobs.clone())));
+    let listening = Listening::start(([127, 0, 0, 1], 0).into(), services, Arc::new(()), ServerConfig::default()).await.unwrap();
+    let channels = Channels::new(Arc::new(StaticInstances::new().otherwise([listening.address()])), Tracer::off());
+    let listed = channels.client::<JobControlClient>().jobs().await.unwrap();
+    assert!(listed.iter().map(|view| view.definition.name.parse::<usize>().unwrap()).eq(0..JOBS), "{} of them", listed.len());
 }

@@ -1,9 +1,10 @@
 //! The coordinator as the service that `settee` knows. Every answer waits for what it observed to be durable (P4).
 
+use std::ops::Bound;
 use std::time::Duration;
 
 use settee::job::control::{JobControl, JobView, ListRuns, MAX_REFERENCE_BYTES, RegisterJob, RunKey, RunView, Trigger};
-use settee::rpc::{Reply, Updates};
+use settee::rpc::{Page, Reply, Updates};
 use settee_core::error::{ErrorKind, codes};
 use settee_core::job::Run;
 use settee_core::job::run::check_name;
@@ -15,6 +16,7 @@ use super::entry::{HISTORY, JobEntry};
 use super::memory::{DELETES, Memory, deletes, find, job_write};
 use super::record::{JobRecord, job_key, shard_of};
 use super::scheduler::Jobs;
+use crate::page::PageFilling;
 use crate::shard::{Change, Ticket};
 
 /// Jobs of a server at most: each is looked at every quarter of a second while nobody serves it.
@@ -62,18 +64,18 @@ impl JobControl for Jobs {
         Ok(())
     }
 
-    async fn jobs(&self) -> Reply<Vec<JobView>> {
-        let (views, shards) = {
+    async fn job_page(&self, after: Option<String>) -> Reply<Page<JobView>> {
+        let (page, shards) = {
             let memory = self.memory();
-            (memory.jobs.values().map(JobEntry::view).collect(), memory.shards.clone())
+            (memory.page(after), memory.shards.clone())
         };
         shards.all_committed().await?;
-        Ok(views)
+        Ok(page)
     }
 
-    async fn runs(&self, list: ListRuns) -> Reply<Vec<RunView>> {
+    async fn run_page(&self, list: ListRuns, before: Option<Timestamp>) -> Reply<Page<RunView, Timestamp>> {
         let limit = usize::try_from(list.limit).unwrap_or(usize::MAX);
-        Ok(self.observe(&list.job, |entry| Ok(entry.run_views(limit))).await?)
+        Ok(self.observe(&list.job, |entry| Ok(entry.run_page(limit, before))).await?)
     }
 
     async fn run(&self, key: RunKey) -> Reply<RunView> {
@@ -106,7 +108,16 @@ impl Jobs {
 }
 
 impl Memory {
-    fn register(&mut self, job: RegisterJob, now: Timestamp) -> Result<(JobView, Ticket), Error> {
+    /// The jobs behind the name `after`.
+    fn page(&self, after: Option<String>) -> Page<JobView> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut jobs = self.jobs.range((from, Bound::Unbounded));
+        let mut filling = PageFilling::new();
+        while jobs.next().is_some_and(|(name, entry)| filling.takes(name.clone(), entry.view())) {}
+        filling.page()
+    }
+
+    pub(super) fn register(&mut self, job: RegisterJob, now: Timestamp) -> Result<(JobView, Ticket), Error> {
         let shard = shard_of(&job.name);
         let known = self.jobs.get(&job.name);
         if let Some(same) = known.filter(|entry| entry.record.definition() == job) {

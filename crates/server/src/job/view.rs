@@ -1,11 +1,13 @@
 //! Jobs and runs as people see them.
 
 use settee::job::control::{JobView, LAST_RUNS, RunStatus, RunView, SliceView};
+use settee::rpc::Page;
 use settee_core::Timestamp;
 use settee_core::job::run::SkipCause;
 use settee_core::job::{Run, RunState};
 
 use super::entry::{Group, JobEntry};
+use crate::page::PageFilling;
 
 impl JobEntry {
     pub(super) fn view(&self) -> JobView {
@@ -25,9 +27,21 @@ impl JobEntry {
 
     /// The runs with the latest due times, waiting triggers included.
     pub(super) fn run_views(&self, limit: usize) -> Vec<RunView> {
-        let mut dues: Vec<_> = self.runs.keys().chain(self.record.triggers.keys()).copied().collect();
+        self.views_before(None).take(limit).map(|(_, view)| view).collect()
+    }
+
+    /// At most `limit` of the runs that are due before `before`, the latest first, waiting triggers included.
+    pub(super) fn run_page(&self, limit: usize, before: Option<Timestamp>) -> Page<RunView, Timestamp> {
+        let (mut views, mut filling) = (self.views_before(before), PageFilling::up_to(limit));
+        while views.next().is_some_and(|(due, view)| filling.takes(due, view)) {}
+        filling.page()
+    }
+
+    fn views_before(&self, before: Option<Timestamp>) -> impl Iterator<Item = (Timestamp, RunView)> {
+        let is_before = |due: &Timestamp| before.is_none_or(|before| *due < before);
+        let mut dues: Vec<_> = self.runs.keys().chain(self.record.triggers.keys()).copied().filter(is_before).collect();
         dues.sort_unstable();
-        dues.into_iter().rev().take(limit).filter_map(|due| self.run_view(due)).collect()
+        dues.into_iter().rev().filter_map(|due| Some((due, self.run_view(due)?)))
     }
 
     /// The run that is due then, if there is one.

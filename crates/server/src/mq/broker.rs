@@ -1,6 +1,7 @@
 //! The handle of the broker: finds topics and groups, makes them where they are missing, and waits for what was written.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -88,6 +89,12 @@ impl Broker {
 
     pub(super) fn all_topics(&self) -> Vec<Arc<Topic>> {
         self.0.topics.lock().values().cloned().collect()
+    }
+
+    /// The topics behind the name `after`, by name.
+    pub(super) fn topics_behind(&self, after: Option<String>) -> Vec<Arc<Topic>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.0.topics.lock().range((from, Bound::Unbounded)).map(|(_, topic)| topic.clone()).collect()
     }
 
     /// The topic called so, made now if it is new. Durable when this returns.

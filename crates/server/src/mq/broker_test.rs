@@ -44,7 +44,7 @@ fn the_partitions_of_a_topic_add_up_to_what_the_topic_says_of_itself() {
         let mut updates = consume(&broker, "statement").await;
         let delivery = next(&mut updates).await;
         ack(&broker, "statement", &delivery).await;
-        let topic = broker.topics().await.unwrap().remove(0);
+        let topic = broker.topic_page(None).await.unwrap().items.remove(0);
         let partitions = broker.partitions(topic.name.clone()).await.unwrap();
         let of_group = |count: fn(&PartitionGroupView) -> u64| -> u64 {
             partitions.iter().flat_map(|partition| &partition.groups).map(count).sum()
@@ -167,7 +167,7 @@ fn a_message_that_ends_its_consumers_is_given_up_after_its_attempts() {
         }
         let mut updates = consume(&broker, "statement").await;
         assert!(nothing_more(&mut updates).await);
-        let topics = broker.topics().await.unwrap();
+        let topics = broker.topic_page(None).await.unwrap().items;
         assert_eq!((topics[0].groups[0].dead, topics[0].groups[0].lag_messages), (1, 0));
     });
 }
@@ -236,4 +236,20 @@ fn a_group_that_has_read_more_than_the_log_holds_refuses_to_start() {
     let older = Stores { log: MemoryLog::new(), ..stores };
     let error = runtime().block_on(older.open()).map(drop).unwrap_err();
     assert_eq!(error.code(), &codes::STORE_DAMAGED);
+}
+
+#[test]
+fn a_page_of_topics_begins_behind_the_name_that_it_is_given_whether_that_is_there_or_not() {
+    Stores::new().live(async |broker| {
+        for name in ["c", "a", "e"] {
+            broker.create_topic(CreateTopic { name: name.to_owned(), partitions: Some(1) }).await.unwrap();
+        }
+        for (after, expected) in
+            [(None, vec!["a", "c", "e"]), (Some("a"), vec!["c", "e"]), (Some("d"), vec!["e"]), (Some("e"), vec![])]
+        {
+            let page = broker.topic_page(after.map(str::to_owned)).await.unwrap();
+            let names: Vec<_> = page.items.iter().map(|topic| &*topic.name).collect();
+            assert_eq!((names, page.next), (expected, None), "behind {after:?}");
+        }
+    });
 }

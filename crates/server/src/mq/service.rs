@@ -6,12 +6,13 @@ use settee::mq::control::{
     AckRef, Answered, Consume, CreateTopic, DeadLetter, DeadLetterQuery, Delivery, MessageControl, Nack, PartitionView,
     ProducerRef, Publish, Published, Replay, TopicView,
 };
-use settee::rpc::{Reply, Updates};
+use settee::rpc::{Page, Reply, Updates};
 use settee_core::{Error, env};
 
 use super::broker::Broker;
 use super::topic::Topic;
 use super::view;
+use crate::page::PageFilling;
 
 /// The most that is added to a backoff, so that failures together do not come back together.
 const JITTER: Duration = Duration::from_millis(250);
@@ -43,12 +44,15 @@ impl MessageControl for Broker {
         Ok(self.answer(answers.collect()).await?)
     }
 
-    async fn topics(&self) -> Reply<Vec<TopicView>> {
-        let mut views = Vec::new();
-        for topic in self.all_topics() {
-            views.push(view::topic(&topic).await?);
+    async fn topic_page(&self, after: Option<String>) -> Reply<Page<TopicView>> {
+        let mut filling = PageFilling::new();
+        for topic in self.topics_behind(after) {
+            let view = view::topic(&topic).await?;
+            if !filling.takes(view.name.clone(), view) {
+                break;
+            }
         }
-        Ok(views)
+        Ok(filling.page())
     }
 
     async fn partitions(&self, topic: String) -> Reply<Vec<PartitionView>> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use settee::registry::control::{ListUpdate, Publish, Published, RegistryControl, ServiceView, Withdraw};
-use settee::rpc::Session;
+use settee::rpc::{Page, Session};
 use settee::{Reply, Updates};
 use settee_core::Error;
 use settee_core::error::{ErrorKind, codes};
@@ -45,8 +45,8 @@ impl RegistryControl for Registry {
         Ok(self.start_subscriber(service)?)
     }
 
-    async fn services(&self) -> Reply<Vec<ServiceView>> {
-        Ok(self.0.state.lock().views())
+    async fn service_page(&self, after: Option<String>) -> Reply<Page<ServiceView>> {
+        Ok(self.0.state.lock().page(after))
     }
 }
 

@@ -54,7 +54,7 @@ impl Server {
     }
 
     async fn view(&self) -> ServiceView {
-        let views = self.registry.services().await.unwrap();
+        let views = self.registry.service_page(None).await.unwrap().items;
         views.into_iter().find(|view| view.name == SERVICE).unwrap()
     }
 

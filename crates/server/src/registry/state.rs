@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use settee::registry::control::ServiceView;
-use settee::rpc::SessionId;
+use settee::rpc::{Page, SessionId};
 use settee_core::error::{ErrorKind, codes};
 use settee_core::id::Epoch;
 use settee_core::registry::{Effect, Event, InstanceList, ListVersion, PublicationId, ServiceList};
@@ -13,6 +14,7 @@ use settee_core::{Error, Instant};
 use tokio::sync::watch;
 
 use super::sessions::Held;
+use crate::page::PageFilling;
 
 /// Services of one registry at most: a caller that makes names up must not fill the memory.
 const SERVICES: usize = 10_000;
@@ -151,8 +153,12 @@ impl State {
         });
     }
 
-    pub(super) fn views(&self) -> Vec<ServiceView> {
-        self.services.iter().map(|(name, served)| served.view(name)).collect()
+    /// The services behind the name `after`.
+    pub(super) fn page(&self, after: Option<String>) -> Page<ServiceView> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let (mut services, mut filling) = (self.services.range((from, Bound::Unbounded)), PageFilling::new());
+        while services.next().is_some_and(|(name, served)| filling.takes(name.clone(), served.view(name))) {}
+        filling.page()
     }
 }
 

@@ -9,7 +9,7 @@ use settee_core::Timestamp;
 use settee_core::id::FencingToken;
 use settee_core::job::{Misfire, Overlap, Retry, Schedule};
 
-use crate::rpc::{Reply, Updates};
+use crate::rpc::{Page, Reply, Updates, Whole};
 
 /// What a coordinator of jobs does. A job that is not known is `NotFound` (`JOB0001`).
 #[crate::service("settee.Jobs")]
@@ -30,18 +30,53 @@ pub trait JobControl {
     /// Removes a job and its history. A run that was started goes on at its worker, but nobody asks for its result.
     #[rpc(idempotent)]
     async fn remove(&self, name: String) -> Reply<()>;
-    /// All jobs by name, each with its last runs.
+    /// A page of the jobs behind the name `after`, each with its last runs, by name.
     #[rpc(idempotent)]
-    async fn jobs(&self) -> Reply<Vec<JobView>>;
-    /// Runs of a job, the latest due time first.
+    async fn job_page(&self, after: Option<String>) -> Reply<Page<JobView>>;
+    /// A page of the runs of a job that are due before the time `before`, the latest due time first.
     #[rpc(idempotent)]
-    async fn runs(&self, list: ListRuns) -> Reply<Vec<RunView>>;
+    async fn run_page(&self, list: ListRuns, before: Option<Timestamp>) -> Reply<Page<RunView, Timestamp>>;
     /// One run.
     #[rpc(idempotent)]
     async fn run(&self, key: RunKey) -> Reply<RunView>;
     /// One run, now and whenever it changes; the stream ends once the run is over. A reader that is behind gets the newest state in
     /// one step. A run that is cancelled, removed or forgotten on the way ends the stream with `NotFound` (`JOB0001`).
     async fn follow(&self, key: RunKey) -> Reply<Updates<RunView>>;
+}
+
+impl JobControlClient {
+    /// All jobs by name, each with its last runs, page after page.
+    ///
+    /// # Errors
+    /// Those of a call; nothing is changed.
+    ///
+    /// # Cancel safety
+    /// Nothing is changed.
+    pub async fn jobs(&self) -> Reply<Vec<JobView>> {
+        let mut jobs = Whole::new();
+        while jobs.add(self.job_page(jobs.after()).await?)? {}
+        Ok(jobs.items)
+    }
+
+    /// Runs of a job, the latest due time first, as many as the list wants, page after page.
+    ///
+    /// # Errors
+    /// `NotFound` (`JOB0001`) without such a job, and those of a call; nothing is changed.
+    ///
+    /// # Cancel safety
+    /// Nothing is changed.
+    pub async fn runs(&self, list: ListRuns) -> Reply<Vec<RunView>> {
+        let (mut runs, wanted) = (Whole::new(), usize::try_from(list.limit).unwrap_or(usize::MAX));
+        loop {
+            let missing = wanted.saturating_sub(runs.items.len());
+            let rest = ListRuns { limit: u32::try_from(missing).unwrap_or(u32::MAX), ..list.clone() };
+            let is_more = runs.add(self.run_page(rest, runs.after()).await?)?;
+            if !is_more || runs.items.len() >= wanted {
+                runs.items.truncate(wanted);
+                return Ok(runs.items);
+            }
+        }
+    }
 }
 
 /// A job to make or to change.
@@ -103,7 +138,7 @@ pub const MAX_REFERENCE_BYTES: usize = 1_024;
 pub struct ListRuns {
     /// Of which job.
     pub job: String,
-    /// How many at most.
+    /// How many at most; a page has fewer when more would not fit into it.
     pub limit: u32,
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use settee_core::Timestamp;
 use settee_core::mq::Cause;
 
-use crate::rpc::{Reply, Updates};
+use crate::rpc::{Page, Reply, Updates, Whole};
 
 /// What a broker does.
 #[crate::service("settee.Messages")]
@@ -31,9 +31,9 @@ pub trait MessageControl {
     /// Reports deliveries as failed: each comes again later, or becomes a dead letter.
     #[rpc(idempotent)]
     async fn nack(&self, failures: Vec<Nack>) -> Reply<Answered>;
-    /// All topics with their groups.
+    /// A page of the topics behind the name `after`, with their groups, by name.
     #[rpc(idempotent)]
-    async fn topics(&self) -> Reply<Vec<TopicView>>;
+    async fn topic_page(&self, after: Option<String>) -> Reply<Page<TopicView>>;
     /// The partitions of a topic in order, with how far each group is on them.
     #[rpc(idempotent)]
     async fn partitions(&self, topic: String) -> Reply<Vec<PartitionView>>;
@@ -49,6 +49,21 @@ pub trait MessageControl {
     /// Delivers dead letters to their group again, and to no other. Answers how many were still dead letters.
     #[rpc(idempotent)]
     async fn replay(&self, replay: Replay) -> Reply<u32>;
+}
+
+impl MessageControlClient {
+    /// All topics with their groups, by name, page after page.
+    ///
+    /// # Errors
+    /// Those of a call; nothing is changed.
+    ///
+    /// # Cancel safety
+    /// Nothing is changed.
+    pub async fn topics(&self) -> Reply<Vec<TopicView>> {
+        let mut topics = Whole::new();
+        while topics.add(self.topic_page(topics.after()).await?)? {}
+        Ok(topics.items)
+    }
 }
 
 /// A topic to create.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use settee_core::registry::{Delta, Instance, InstanceList, ListVersion, PublicationId};
 
+use crate::rpc::{Page, Whole};
 use crate::{Reply, Updates, service};
 
 /// The service name of the registry, whose own list anyone may follow: its stream tells whether the registry is there.
@@ -87,7 +88,22 @@ pub trait RegistryControl {
     /// The list of a service: a snapshot, then what changes. A reader that is behind gets the newest state in one step.
     async fn subscribe(&self, service: String) -> Reply<Updates<ListUpdate>>;
 
-    /// Every service that someone serves or follows, by name.
+    /// A page of the services behind the name `after` that someone serves or follows, by name.
     #[rpc(idempotent)]
-    async fn services(&self) -> Reply<Vec<ServiceView>>;
+    async fn service_page(&self, after: Option<String>) -> Reply<Page<ServiceView>>;
+}
+
+impl RegistryControlClient {
+    /// Every service that someone serves or follows, by name, page after page.
+    ///
+    /// # Errors
+    /// Those of a call; nothing is changed.
+    ///
+    /// # Cancel safety
+    /// Nothing is changed.
+    pub async fn services(&self) -> Reply<Vec<ServiceView>> {
+        let mut services = Whole::new();
+        while services.add(self.service_page(services.after()).await?)? {}
+        Ok(services.items)
+    }
 }

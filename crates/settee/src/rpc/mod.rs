@@ -17,6 +17,7 @@ mod header;
 mod http;
 mod link;
 pub mod listener;
+mod page;
 mod pages;
 pub mod reply;
 mod server;
@@ -30,6 +31,8 @@ pub use discovery::{Discovery, StaticInstances};
 #[doc(hidden)]
 pub use header::{ContextReader, write_context};
 pub use listener::{Listening, ServerConfig};
+pub use page::Page;
+pub(crate) use page::Whole;
 pub use pages::{HttpAnswer, HttpPages, PageRequest};
 pub use reply::{Fault, Never, Refusal, Reply, refuse};
 pub use server::{Filter, Incoming, Next, Services};

@@ -25,7 +25,7 @@ use crate::mq::control::{
     AckRef, Answered, Consume, CreateTopic, DeadLetter, DeadLetterQuery, Delivery, MAX_PUBLISH, MessageControl, Nack,
     PartitionView, Publish, Published, Replay, TopicView,
 };
-use crate::rpc::{Reply, Updates, updates};
+use crate::rpc::{Page, Reply, Updates, updates};
 
 /// The broker of a system. Cheap to clone.
 #[derive(Clone, Default)]
@@ -191,7 +191,7 @@ impl MessageControl for Broker {
         Ok(self.answer(answers.collect())?)
     }
 
-    async fn topics(&self) -> Reply<Vec<TopicView>> {
+    async fn topic_page(&self, _: Option<String>) -> Reply<Page<TopicView>> {
         Err(not_in_a_test("list topics").into())
     }
 

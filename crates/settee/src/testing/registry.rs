@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use super::not_in_a_test;
 use super::system::IDLE;
 use crate::registry::control::{ListUpdate, Publish, Published, RegistryControl, ServiceView, Withdraw};
-use crate::rpc::{Discovery, Session, UpdateSender, updates};
+use crate::rpc::{Discovery, Page, Session, UpdateSender, updates};
 use crate::{Reply, Updates};
 
 /// Lists that a subscriber may be sent ahead of its reading: one, because a newer list replaces it.
@@ -94,7 +94,7 @@ impl RegistryControl for Registry {
         Ok(updates)
     }
 
-    async fn services(&self) -> Reply<Vec<ServiceView>> {
+    async fn service_page(&self, _: Option<String>) -> Reply<Page<ServiceView>> {
         Err(not_in_a_test("list services").into())
     }
 }

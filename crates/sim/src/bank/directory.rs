@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use settee::registry::control::{RegistryControl, RegistryControlClient};
+use settee::registry::control::RegistryControlClient;
 use settee::registry::{InstanceList, RegistryClient, RegistryOptions};
 use settee::rpc::{Channels, Discovery, StaticInstances};
 use settee::trace::Tracer;

@@ -18,8 +18,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use settee::job::JobControlClient;
 use settee::job::control::{ListRuns, RunView};
-use settee::job::{JobControl, JobControlClient};
 use settee::mq::control::{DeadLetter, DeadLetterQuery, TopicView};
 use settee::mq::{MessageControl, MessageControlClient};
 use settee::rpc::{Channels, StaticInstances};
