@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use settee::flow::Mode;
 use settee_tests::driver;
 use settee_tests::overload::{Plan, Report};
 
@@ -16,6 +17,9 @@ struct Args {
     /// How long to offer too much.
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: u64,
+    /// Let the flow rule only observe: what happens when nothing bounds the work at the door of the service.
+    #[arg(long)]
+    observe: bool,
     #[command(flatten)]
     common: driver::Common,
 }
@@ -29,7 +33,8 @@ async fn run(args: Args) -> settee::Result<Report> {
     let temporary = tempfile::tempdir().map_err(settee::Error::internal)?;
     let folder = args.common.folder(temporary.path());
     let length = Duration::from_secs(args.seconds);
-    let plan = Plan { settee: args.common.settee(), folder, length };
+    let mode = if args.observe { Mode::Observe } else { Mode::Enforce };
+    let plan = Plan { settee: args.common.settee(), folder, length, mode };
     let progress = driver::progress(1, "{elapsed} {msg}", args.common.json);
     let report = plan.run(|phase| progress.set_message(phase)).await;
     progress.finish_and_clear();

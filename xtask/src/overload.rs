@@ -14,6 +14,9 @@ pub(crate) struct Overload {
     /// How long to offer too much.
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: u64,
+    /// Let the flow rule only observe: what happens when nothing bounds the work at the door of the service.
+    #[arg(long)]
+    observe: bool,
     /// Keep data and logs in this folder, which must be new.
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
@@ -30,7 +33,8 @@ impl Overload {
     fn arguments(&self) -> Vec<String> {
         let data = self.data.iter().flat_map(|data| ["--data".to_owned(), data.display().to_string()]);
         let seconds = ["--seconds".to_owned(), self.seconds.to_string()];
-        seconds.into_iter().chain(data).chain(self.json.then(|| "--json".to_owned())).collect()
+        let observe = self.observe.then(|| "--observe".to_owned());
+        seconds.into_iter().chain(observe).chain(data).chain(self.json.then(|| "--json".to_owned())).collect()
     }
 }
 
@@ -40,9 +44,9 @@ mod tests {
 
     #[test]
     fn the_driver_gets_what_the_user_wrote() {
-        let all = Overload { seconds: 5, data: Some("kept".into()), json: true };
-        assert_eq!(all.arguments().join(" "), "--seconds 5 --data kept --json");
-        let little = Overload { seconds: 60, data: None, json: false };
+        let all = Overload { seconds: 5, observe: true, data: Some("kept".into()), json: true };
+        assert_eq!(all.arguments().join(" "), "--seconds 5 --observe --data kept --json");
+        let little = Overload { seconds: 60, observe: false, data: None, json: false };
         assert_eq!(little.arguments().join(" "), "--seconds 60");
     }
 }

@@ -6,7 +6,7 @@
 //! closed loop: again at once; when is it back at full speed?
 //! then:        is everything that was accepted in the books, and notified?
 //! ```
-//! What bounds the work is one flow rule at the payment service, as in the demo. The callers are this process; everything else is
+//! What bounds the work is one flow rule at the payment service, as in the demo; `observe` shows what it is good for. The callers are this process; everything else is
 //! a process of the real binary.
 
 mod offers;
@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use settee::flow::Mode;
 use settee::{Error, Instant};
 
 use self::offers::{Offers, Taken};
@@ -63,6 +64,8 @@ pub struct Plan {
     pub folder: PathBuf,
     /// How long to offer too much.
     pub length: Duration,
+    /// Whether the flow rule refuses, or only counts.
+    pub mode: Mode,
 }
 
 impl Plan {
@@ -72,7 +75,7 @@ impl Plan {
     /// A process does not start, or what was begun does not end.
     pub async fn run(&self, phase: impl Fn(String)) -> Result<Report, Error> {
         phase("starting the services".to_owned());
-        let services = Services::start(&self.settee, &self.folder, LIMIT).await?;
+        let services = Services::start(&self.settee, &self.folder, LIMIT, self.mode).await?;
         let transfers = Arc::new(Transfers::new(services.payment()));
         let paying = transfers.clone();
         let crowd = Crowd::of(CALLERS, move || paying.clone().once().boxed());
@@ -90,7 +93,7 @@ impl Plan {
 
         phase("looking for everything that was accepted".to_owned());
         let (offered, took) = (offers.offered(), offers.took());
-        let Taken { accepted, refused, refusal_us, otherwise, told } = offers.all_ended().await?;
+        let Taken { accepted, unknown, refused, refusal_us, otherwise, told } = offers.all_ended().await?;
         services.all_ended().await?;
         let completed = services.notified(&accepted).await;
         let all = [transfers.made().clone(), accepted.clone()].concat();
@@ -100,6 +103,7 @@ impl Plan {
             offered,
             took,
             accepted: accepted.len() as u64,
+            unknown,
             completed,
             refused,
             refusal_us,

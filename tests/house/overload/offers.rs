@@ -34,6 +34,8 @@ pub(super) struct Offers {
 pub(super) struct Taken {
     /// Those that the service may have taken, as far as their caller knows: they must be found.
     pub(super) accepted: Vec<Movement>,
+    /// Of these, those whose caller was not told what became of them.
+    pub(super) unknown: u64,
     /// Those that it refused for now, by code.
     pub(super) refused: BTreeMap<String, u64>,
     /// How long a refusal took, in microseconds.
@@ -54,8 +56,10 @@ struct Ended {
 /// What a caller knows after one call.
 #[derive(Debug, PartialEq, Eq)]
 enum Answer {
-    /// It was made, or nobody can say: the service may have taken it.
-    Taken,
+    /// It was made.
+    Made,
+    /// Nobody can say: the service may have taken it.
+    Unknown,
     /// Not now: it certainly did not happen, and this code says why.
     Refused(Code),
     /// Anything else, in words.
@@ -106,9 +110,9 @@ async fn order(transfers: Arc<Transfers>, tell: mpsc::Sender<Ended>) {
 impl Answer {
     fn of(reply: Reply<Receipt, Refusal>) -> Self {
         match reply {
-            Ok(_) => Self::Taken,
+            Ok(_) => Self::Made,
             Err(Fault::Refused(refusal)) => Self::Otherwise(format!("refused with {}", refusal.code())),
-            Err(Fault::Failed(error)) if error.certainty() != Certainty::NotDone => Self::Taken,
+            Err(Fault::Failed(error)) if error.certainty() != Certainty::NotDone => Self::Unknown,
             Err(Fault::Failed(error)) if error.kind() == ErrorKind::Limited && *error.code() != codes::INTERNAL => {
                 Self::Refused(error.code().clone())
             }
@@ -128,12 +132,16 @@ impl Taken {
 
     fn none() -> Self {
         let refusal_us = Histogram::new(3).expect("three digits can be kept");
-        Self { accepted: Vec::new(), refused: BTreeMap::new(), refusal_us, otherwise: 0, told: Vec::new() }
+        Self { accepted: Vec::new(), unknown: 0, refused: BTreeMap::new(), refusal_us, otherwise: 0, told: Vec::new() }
     }
 
     fn add(&mut self, Ended { movement, answer, took }: Ended) {
         match answer {
-            Answer::Taken => self.accepted.push(movement),
+            Answer::Made => self.accepted.push(movement),
+            Answer::Unknown => {
+                self.unknown += 1;
+                self.accepted.push(movement);
+            }
             Answer::Refused(code) => {
                 *self.refused.entry(code.to_string()).or_default() += 1;
                 self.refusal_us.saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
@@ -161,8 +169,8 @@ mod tests {
         let limited = || failed(ErrorKind::Limited, codes::CONCURRENCY_LIMITED);
         let of = |error| Answer::of(Err(Fault::Failed(error)));
         assert_eq!(of(limited()), Answer::Refused(codes::CONCURRENCY_LIMITED));
-        assert_eq!(of(limited().unknown()), Answer::Taken, "the service may have taken it");
-        assert_eq!(of(failed(ErrorKind::DeadlineExceeded, codes::DEADLINE).unknown()), Answer::Taken);
+        assert_eq!(of(limited().unknown()), Answer::Unknown, "the service may have taken it");
+        assert_eq!(of(failed(ErrorKind::DeadlineExceeded, codes::DEADLINE).unknown()), Answer::Unknown);
         assert!(matches!(of(failed(ErrorKind::DeadlineExceeded, codes::DEADLINE)), Answer::Otherwise(_)), "late is not refused");
         assert!(matches!(of(failed(ErrorKind::Limited, codes::INTERNAL)), Answer::Otherwise(_)), "it does not say why");
         let business = Answer::of(Err(Fault::Refused(Refusal::InsufficientFunds)));

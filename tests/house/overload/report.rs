@@ -27,6 +27,7 @@ pub(super) struct Observed {
     /// In what time that was offered.
     pub(super) took: Duration,
     pub(super) accepted: u64,
+    pub(super) unknown: u64,
     pub(super) completed: u64,
     pub(super) refused: BTreeMap<String, u64>,
     pub(super) refusal_us: Histogram<u64>,
@@ -53,7 +54,9 @@ pub struct Report {
     pub offered: u64,
     /// Of these, those that the service took.
     pub accepted: u64,
-    /// Of these, those that were made and notified.
+    /// Of these, those whose caller was told that it is unknown what became of them.
+    pub unknown: u64,
+    /// Of those that were taken, the ones that were made and notified.
     pub completed: u64,
     /// Those that it refused for now, with a code; they certainly did not happen.
     pub refused: u64,
@@ -98,6 +101,7 @@ impl Report {
             seconds: rounded(seconds),
             offered,
             accepted,
+            unknown: observed.unknown,
             completed,
             refused: refused.values().sum(),
             refused_by_code: refused,
@@ -149,6 +153,7 @@ impl fmt::Display for Report {
         row("", format!("for {} s", self.seconds))?;
         row("offered", self.offered.to_string())?;
         row("accepted", self.accepted.to_string())?;
+        row("  unknown to the caller", self.unknown.to_string())?;
         row("  made and notified", self.completed.to_string())?;
         row("refused", self.refused.to_string())?;
         for (code, count) in &self.refused_by_code {
@@ -190,6 +195,7 @@ mod tests {
             offered: 4_000,
             took: Duration::from_secs(1),
             accepted: 3_000,
+            unknown: 5,
             completed: 3_000,
             refused: [("FLW0002".to_owned(), 1_000)].into(),
             refusal_us,
@@ -208,7 +214,7 @@ mod tests {
         let json = serde_json::to_value(&report).unwrap();
         let expected = serde_json::json!({
             "sustainable_per_s": 400.0, "offered_per_s": 4_000.0, "seconds": 1.0, "offered": 4_000, "accepted": 3_000,
-            "completed": 3_000, "refused": 1_000, "refused_by_code": {"FLW0002": 1_000}, "failed_otherwise": 0,
+            "unknown": 5, "completed": 3_000, "refused": 1_000, "refused_by_code": {"FLW0002": 1_000}, "failed_otherwise": 0,
             "refusal_ms": {"p50": 0.9, "p99": 0.9}, "rss_before_bytes": 100 << 20, "rss_peak_bytes": 120 << 20,
             "recovered_after_ms": 550, "held": true,
         });

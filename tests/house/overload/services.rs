@@ -33,8 +33,8 @@ pub(super) struct Services {
 }
 
 impl Services {
-    /// Starts everything in a folder, with `limit` transfers at a time.
-    pub(super) async fn start(settee: &Path, folder: &Path, limit: u32) -> Result<Self, Error> {
+    /// Starts everything in a folder, with a rule for `limit` transfers at a time.
+    pub(super) async fn start(settee: &Path, folder: &Path, limit: u32, mode: Mode) -> Result<Self, Error> {
         crate::kill::make(folder)?;
         let file = |name: &str, ending: &str| folder.join(format!("{name}.{ending}"));
         let lifeline = folder.join("lifeline");
@@ -48,7 +48,7 @@ impl Services {
         }
         let app = App::new("overload", Settings { trace: false, ..settings(address) })?;
         bank::open(&app.client()).await?;
-        limit_transfers(&app.control(), limit).await?;
+        limit_transfers(&app.control(), limit, mode).await?;
         Ok(Self {
             processes,
             books: ["account-1", "account-2"].map(|name| file(name, "db")),
@@ -105,14 +105,14 @@ async fn started(launch: Launch) -> Result<Process, Error> {
 }
 
 /// Puts the rule in force, and waits until the payment service is told of it.
-async fn limit_transfers(flow: &FlowControlClient, calls: u32) -> Result<(), Error> {
+async fn limit_transfers(flow: &FlowControlClient, calls: u32, mode: Mode) -> Result<(), Error> {
     let rule = Rule {
         name: "transfers".into(),
         service: "pay.Payment".into(),
         method: Some("transfer".into()),
         side: Side::Server,
         limit: Limit::Concurrency { calls },
-        mode: Mode::Enforce,
+        mode,
     };
     let rules = RuleSet { generation: 0, rules: vec![rule] };
     let put = || async { flow.put("payment".into(), rules.clone()).await.ok() };
