@@ -71,6 +71,8 @@ codes! {
     DRAINING = "RPC0011";
     /// The consumer of a stream did not keep up, or the stream broke.
     STREAM_BROKEN = "RPC0012";
+    /// Too many calls of one connection are unanswered.
+    TOO_MANY_CALLS = "RPC0013";
 
     /// The rate of a flow rule is used up.
     RATE_LIMITED = "FLW0001";

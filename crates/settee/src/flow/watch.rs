@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use settee_core::Context;
+use settee_core::context::Criticality;
 use settee_core::shutdown::Shutdown;
 
 use super::control::{FlowControl, FlowControlClient};
@@ -17,7 +19,9 @@ const AGAIN: Duration = Duration::from_millis(500);
 pub async fn follow(flow: Flow, control: FlowControlClient, application: String, shutdown: Shutdown) {
     let following = async {
         loop {
-            match control.follow(application.clone()).await {
+            // The rules are what ends an overload, so they must not wait behind it.
+            let context = Context { criticality: Criticality::Control, ..Context::root("settee.flow") };
+            match context.scope(control.follow(application.clone())).await {
                 Ok(mut updates) => {
                     while let Some(Ok(rules)) = updates.next().await {
                         if let Err(error) = flow.replace(&rules) {

@@ -296,7 +296,7 @@ impl Call<'_> {
     }
 
     /// The instance for the next try: one that holds the key; while others are left, not one that just failed, nor one that
-    /// could not be connected to a moment ago.
+    /// could not be connected to a moment ago, nor one whose connection has its window full.
     fn choose(&self, channel: &Inner, now: Instant, failed_at: &[SocketAddr]) -> Option<Arc<Endpoint>> {
         let list = channel.instances.borrow().clone();
         let known = channel.known.of(&list, &channel.pool.endpoints);
@@ -308,7 +308,8 @@ impl Call<'_> {
         }
         let fits: Vec<_> = known.iter().filter(|known| self.fits(&known.instance)).collect();
         let fresh = narrowed(&fits, |known| !failed_at.contains(&known.instance.address));
-        let chosen_from = narrowed(&fresh, |known| !known.endpoint.is_avoided(now));
+        let alive = narrowed(&fresh, |known| !known.endpoint.is_avoided(now));
+        let chosen_from = narrowed(&alive, |known| !known.endpoint.is_full());
         let candidates: Vec<_> = chosen_from.iter().map(|known| known.endpoint.candidate(known.instance.weight)).collect();
         let pick = channel.balancer.pick(&candidates, &mut env::random_below);
         pick.and_then(|index| chosen_from.get(index)).map(|known| known.endpoint.clone())

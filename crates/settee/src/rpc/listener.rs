@@ -26,18 +26,25 @@ pub struct ServerConfig {
     pub connections: usize,
     /// How long the first byte may take. Default 5 s.
     pub handshake: Duration,
-    /// Calls of one connection that may be under way; more wait in the socket. Default 1,024.
+    /// Calls of one connection that may be under way; one more is refused (`RPC0013`, not done), and a oneway call, which cannot
+    /// be, waits in the socket. Default 1,024: three times what a client of settee sends before it waits for answers. Below that
+    /// window of 320, settee's own clients are refused.
     pub calls_per_connection: usize,
     /// How long calls that are under way may take to end when the listener stops. Default 10 s.
     pub drain: Duration,
 }
+
+/// Far above the window of settee's own clients, for the sake of others, which have none.
+const CALLS_PER_CONNECTION: usize = 1_024;
+
+const _: () = assert!(link::WINDOW + link::RESERVED < CALLS_PER_CONNECTION, "a listener refuses what its clients may send");
 
 impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             connections: 10_000,
             handshake: Duration::from_secs(5),
-            calls_per_connection: 1_024,
+            calls_per_connection: CALLS_PER_CONNECTION,
             drain: Duration::from_secs(10),
         }
     }

@@ -16,7 +16,7 @@ use settee_core::shutdown::{ShutdownTrigger, pair};
 use settee_core::{Certainty, Error, Instant, Timestamp, env};
 use tokio::sync::watch;
 
-use super::super::link::{ServeLimits, serve};
+use super::super::link::{ServeLimits, WINDOW, serve};
 use super::super::{CallOptions, Channel, Channels, Discovery, MethodDescriptor, Never, Reply, Services, StaticInstances};
 use crate::trace::Tracer;
 
@@ -86,7 +86,7 @@ impl env::Host for Network {
                 Address::HangsUp => drop(far),
                 Address::AnswersAfter(wait) => {
                     tokio::time::sleep(wait).await;
-                    let limits = ServeLimits { calls: 64, drain: Duration::from_secs(1) };
+                    let limits = ServeLimits { calls: 1_024, drain: Duration::from_secs(1) };
                     env::spawn(serve(far, to, Arc::new(services), limits, stopping));
                 }
             }
@@ -272,6 +272,34 @@ async fn dropped_calls_are_no_longer_counted_as_under_way() {
     let list = channel.0.instances.borrow().clone();
     let known = channel.0.known.of(&list, &channel.0.pool.endpoints);
     assert_eq!(known[0].endpoint.candidate(1).in_flight, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_whose_window_is_full_is_passed_over_while_another_has_room() {
+    let quick = Address::AnswersAfter(Duration::ZERO);
+    let network = Network::of([(1, quick), (2, quick), (3, quick)]);
+    let channel = network.channel();
+    network
+        .run(async {
+            let to = |port: u16| {
+                let options = CallOptions { instance: Some(([127, 0, 0, 1], port).into()), ..CallOptions::default() };
+                let channel = channel.clone();
+                env::spawn(async move {
+                    let method = MethodDescriptor::new("ping");
+                    channel.call::<_, u32, Never>(&method, &PingPingArguments {}, options).await.is_ok()
+                })
+            };
+            let busy: Vec<_> = [1, 2].into_iter().flat_map(|port| (0..WINDOW).map(move |_| port)).map(to).collect();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            let began = Instant::now();
+            let free = futures::future::join_all((0..50).map(|_| ping(&channel, SECOND))).await;
+            assert!(free.iter().all(Result::is_ok));
+            assert_eq!(began.elapsed(), Duration::from_millis(5), "the time of one call: nobody waited for a place");
+            for call in busy {
+                assert!(call.await.unwrap());
+            }
+        })
+        .await;
 }
 
 /// A registry that says something when it is told to.

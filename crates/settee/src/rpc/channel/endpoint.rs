@@ -77,6 +77,11 @@ impl Endpoint {
         self.way.lock().avoid_until.is_some_and(|until| until > now)
     }
 
+    /// Whether a call would have to wait for the answers of others before it is sent.
+    pub(super) fn is_full(&self) -> bool {
+        self.way.lock().link.as_ref().is_some_and(LinkHandle::is_full)
+    }
+
     pub(super) fn close(&self) {
         let link = self.way.lock().link.take();
         if let Some(link) = link {

@@ -57,6 +57,9 @@ pub(super) struct Driver<C> {
     calls: FuturesUnordered<BoxFuture<(Called, Answer)>>,
     pumps: FuturesUnordered<BoxFuture<()>>,
     deadline: Option<Pin<Box<Sleep>>>,
+    /// A oneway call that came while too many were under way. Nobody can be told that it is refused, so it waits, and what is
+    /// behind it as well.
+    held: Option<Frame>,
     stopping: Option<BoxFuture<()>>,
     last_moment: Option<Pin<Box<Sleep>>>,
     pulse: Pulse,
@@ -103,6 +106,7 @@ impl<C: Io> Driver<C> {
             calls: FuturesUnordered::new(),
             pumps: FuturesUnordered::new(),
             deadline: None,
+            held: None,
             stopping: Some(Box::pin(async move { stopping.requested().await })),
             last_moment: None,
             pulse: Pulse::new(),
@@ -173,9 +177,14 @@ impl<C: Io> Driver<C> {
         self.calls.len()
     }
 
-    /// Whether requests must wait: too many are under way, or the peer does not read their answers.
+    /// Whether frames must wait: the peer does not read its answers, or one cannot be refused.
     fn is_paused(&self) -> bool {
-        self.calls.len() >= self.limits.calls || self.link.owed_bytes() > WRITE_HIGH_WATER
+        self.link.owed_bytes() > WRITE_HIGH_WATER || (self.held.is_some() && self.is_full())
+    }
+
+    /// Whether as many calls are under way as may be.
+    fn is_full(&self) -> bool {
+        self.calls.len() >= self.limits.calls
     }
 
     fn read(&mut self, context: &mut Context<'_>) -> Result<bool, End> {
@@ -200,12 +209,18 @@ impl<C: Io> Driver<C> {
     fn take_frames(&mut self, context: &mut Context<'_>) -> Result<bool, End> {
         let mut progress = false;
         while !self.is_paused() {
-            let frame = self.decoder.decode(&mut self.incoming).map_err(|error| End::Broken(error.to_string()))?;
-            let Some(frame) = frame else { break };
+            let Some(frame) = self.next_frame()? else { break };
             self.frame(frame, context)?;
             progress = true;
         }
         Ok(progress)
+    }
+
+    fn next_frame(&mut self) -> Result<Option<Frame>, End> {
+        match self.held.take() {
+            None => self.decoder.decode(&mut self.incoming).map_err(|error| End::Broken(error.to_string())),
+            held => Ok(held),
+        }
     }
 
     fn frame(&mut self, frame: Frame, context: &mut Context<'_>) -> Result<(), End> {
@@ -230,6 +245,14 @@ impl<C: Io> Driver<C> {
     fn request(&mut self, mut frame: Frame, timeout: Timeout, context: &mut Context<'_>) -> Result<(), End> {
         let (head, content) = (frame.head, std::mem::take(&mut frame.body.content));
         match inbound::request(head, &frame.body, timeout, self.link.limits()) {
+            Ok(Request::Call { .. }) if self.is_full() && matches!(head.kind, Kind::Oneway { .. }) => {
+                frame.body.content = content;
+                self.held = Some(frame);
+            }
+            Ok(Request::Call { service, method, .. }) if self.is_full() => {
+                let refused = Answer::Failed(inbound::too_many(service, method, self.limits.calls));
+                self.finish(Called { head, credit: 0 }, refused);
+            }
             Ok(Request::Call { service, method, context: carried, credit, xid }) => {
                 let called = Called { head, credit };
                 if credit > 0 {

@@ -133,6 +133,24 @@ async fn a_client_that_never_reads_makes_its_server_hold_a_bounded_amount() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn refusals_that_nobody_reads_are_a_bounded_amount_too() {
+    let (near, far) = duplex(4 << 10);
+    let (_unread, mut write) = tokio::io::split(near);
+    let link = LinkHandle::new(Session::open(None), Limits::default());
+    let (_never, stopping) = pair();
+    let none = super::ServeLimits { calls: 0, ..LIMITS };
+    env::spawn(Driver::new(far, link.clone(), Arc::new(Services::new().with(Echo)), none, stopping).run());
+    let pairs = [(header::SERVICE, "test.Echo"), (header::METHOD, "echo")];
+    let flood = async {
+        for id in 1.. {
+            write.write_all(&request(id, &pairs, &[])).await.unwrap();
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(1), flood).await.is_err(), "the server stops reading");
+    assert!(link.queued_bytes() < WRITE_HIGH_WATER + (64 << 10), "{} bytes wait", link.queued_bytes());
+}
+
+#[tokio::test(start_paused = true)]
 async fn large_updates_for_a_reader_that_never_reads_wait_at_their_source() {
     let (near, far) = duplex(4 << 10);
     let (_unread, mut write) = tokio::io::split(near);

@@ -108,6 +108,13 @@ pub(super) fn read_failure(body: &Bytes) -> Error {
     }
 }
 
+/// The refusal of a call that came while `limit` others of its connection were under way: at once, because in the socket it would
+/// wait where no deadline reaches it, in front of heartbeats and credit.
+pub(super) fn too_many(service: &str, method: &str, limit: usize) -> Error {
+    let message = format!("serve {service}.{method}: {limit} calls of this connection are under way");
+    Error::new(ErrorKind::Limited, codes::TOO_MANY_CALLS, message)
+}
+
 fn bad_header(error: &HeaderError) -> Error {
     Error::new(ErrorKind::Invalid, codes::BAD_REQUEST, format!("read the headers: {error}"))
 }

@@ -77,7 +77,14 @@ pub(super) async fn call(link: &LinkHandle, method: &str, body: Bytes, timeout: 
     link.call(outgoing).await
 }
 
-fn started(
+/// A call that nobody answers.
+pub(super) async fn oneway(link: &LinkHandle, method: &str, body: Bytes) -> Result<Received, Error> {
+    let context = Context::root("test");
+    let outgoing = Outgoing { service: "test.Echo", method, oneway: true, credit: 0, xid: None, context: &context, body: &body };
+    link.call(outgoing).await
+}
+
+pub(super) fn started(
     link: &LinkHandle,
     method: &'static str,
     body: Bytes,
@@ -88,14 +95,14 @@ fn started(
 }
 
 /// Lets every task run until it waits.
-async fn settle() {
+pub(super) async fn settle() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
 }
 
 /// Every frame that arrives until the peer is silent or gone.
-async fn frames(peer: &mut DuplexStream) -> Vec<Frame> {
+pub(super) async fn frames(peer: &mut DuplexStream) -> Vec<Frame> {
     let (decoder, mut bytes, mut frames) = (Decoder::new(Limits::default()), BytesMut::new(), Vec::new());
     loop {
         while let Some(frame) = decoder.decode(&mut bytes).unwrap() {
@@ -108,11 +115,11 @@ async fn frames(peer: &mut DuplexStream) -> Vec<Frame> {
     }
 }
 
-fn method_of(frame: &Frame) -> String {
+pub(super) fn method_of(frame: &Frame) -> String {
     frame.body.pairs(&Limits::default()).get(header::METHOD).unwrap().unwrap_or_default().to_owned()
 }
 
-async fn answer(peer: &mut DuplexStream, to: Head, pairs: &[(&str, &str)], body: &[u8]) {
+pub(super) async fn answer(peer: &mut DuplexStream, to: Head, pairs: &[(&str, &str)], body: &[u8]) {
     let mut out = BytesMut::new();
     let encoder = settee_wire::bolt::Encoder::new(Limits::default());
     let mut headers = encoder.begin(&mut out, &to.answer(Status::Success).unwrap(), "settee").unwrap();
@@ -123,7 +130,7 @@ async fn answer(peer: &mut DuplexStream, to: Head, pairs: &[(&str, &str)], body:
     peer.write_all(&out).await.unwrap();
 }
 
-fn zeros(length: usize) -> Bytes {
+pub(super) fn zeros(length: usize) -> Bytes {
     vec![0; length].into()
 }
 
@@ -175,7 +182,11 @@ async fn two_full_ends_do_not_wait_for_each_other() {
 async fn a_server_with_too_much_to_do_is_not_taken_for_dead() {
     let (near, _stop) = served(1 << 20, ServeLimits { calls: 2, ..LIMITS });
     let link = start_client(near, AT);
-    let calls: Vec<_> = (0..4).map(|_| started(&link, "slow", zeros(40 << 10), None)).collect();
+    let mut calls: Vec<_> = (0..2).map(|_| started(&link, "slow", zeros(40 << 10), None)).collect();
+    settle().await;
+    // It cannot be refused, so it waits, and the server reads no further.
+    oneway(&link, "slow", zeros(40 << 10)).await.unwrap();
+    calls.extend((0..2).map(|_| started(&link, "echo", zeros(40 << 10), None)));
     for call in calls {
         assert!(call.await.unwrap().is_ok());
     }
@@ -197,6 +208,43 @@ async fn the_limit_of_calls_holds_for_frames_of_one_read() {
     })
     .await;
     assert_eq!(driver.calls_under_way(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_over_the_limit_is_refused_at_once_and_did_not_happen() {
+    let (near, _stop) = served(1 << 20, ServeLimits { calls: 2, ..LIMITS });
+    let link = start_client(near, AT);
+    let under_way: Vec<_> = (0..2).map(|_| started(&link, "slow", Bytes::new(), None)).collect();
+    settle().await;
+    let began = Instant::now();
+    let error = call(&link, "echo", Bytes::new(), None).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Limited, &codes::TOO_MANY_CALLS));
+    assert_eq!((error.certainty(), began.elapsed()), (Certainty::NotDone, Duration::ZERO));
+    for call in under_way {
+        assert!(call.await.unwrap().is_ok());
+    }
+    assert!(call(&link, "echo", Bytes::new(), None).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_oneway_call_over_the_limit_waits_and_is_not_lost() {
+    let (near, far) = duplex(1 << 20);
+    let link = LinkHandle::new(Session::open(None), Limits::default());
+    let (_stop, stopping) = pair();
+    let limits = ServeLimits { calls: 2, ..LIMITS };
+    let mut driver = Driver::new(far, link, Arc::new(Services::new().with(Echo)), limits, stopping);
+    let client = start_client(near, AT);
+    for _ in 0..5 {
+        oneway(&client, "slow", Bytes::new()).await.unwrap();
+    }
+    let mut most = Vec::new();
+    for _ in 0..4 {
+        settle().await;
+        assert!(poll_immediate(std::future::poll_fn(|context| driver.poll(context))).await.is_none());
+        most.push(driver.calls_under_way());
+        tokio::time::advance(Duration::from_secs(31)).await;
+    }
+    assert_eq!(most, [2, 2, 1, 0], "all five were made");
 }
 
 #[tokio::test(start_paused = true)]

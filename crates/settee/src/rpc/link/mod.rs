@@ -1,9 +1,9 @@
 //! One Bolt connection between settee peers, the same at both ends: either side may call the other.
 //!
 //! ```text
-//! callers --> Outbox (frames to write, calls that wait) --> Driver --> socket
-//!                          ^                                  |
-//!                          +-- answers <-- running calls <----+ frames read
+//! callers --> Window --> Outbox (frames to write, calls that wait) --> Driver --> socket
+//!                                     ^                                  |
+//!                                     +-- answers <-- running calls <----+ frames read
 //! ```
 //! The driver is one task. A call is polled on it first; one that is pending joins the connection's set. No task and no timer
 //! is made for a call: deadlines lie in one ordered set, writes of many calls leave in one system call.
@@ -18,8 +18,12 @@ mod outbox;
 mod pulse;
 mod pump;
 mod queue;
+mod window;
+#[cfg(test)]
+mod window_test;
 
 pub(crate) use outbox::{LinkHandle, Outgoing, Received};
+pub(crate) use window::{RESERVED, WINDOW};
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,7 +40,7 @@ use super::session::Session;
 /// What a serving end allows its peer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ServeLimits {
-    /// Calls under way at once; more wait in the socket.
+    /// Calls under way at once; more are refused.
     pub(crate) calls: usize,
     /// How long calls under way may take to end once the server stops.
     pub(crate) drain: Duration,

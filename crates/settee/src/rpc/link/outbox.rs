@@ -1,8 +1,11 @@
 //! What callers share with the driver: bytes to write, calls that wait for an answer, streams that are being read.
 
 mod ended;
+mod places;
 mod send;
 
+#[cfg(test)]
+pub(super) use places::GRACE;
 pub(super) use send::failure;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,8 +26,10 @@ use settee_wire::bolt::{Codec, EncodeError, Encoder, Head, Kind, Limits, Timeout
 use tokio::sync::oneshot;
 
 use self::ended::Ended;
+use self::places::{ForgetOnDrop, GivenUp};
 use super::pump::StreamsOut;
 use super::queue::{Place, WriteQueue};
+use super::window::{Permit, Window};
 use crate::rpc::header;
 use crate::rpc::session::Session;
 use crate::rpc::stream::{self, StreamQueue, StreamReader};
@@ -51,6 +56,7 @@ struct Shared {
     shut: AtomicBool,
     /// Bytes of answers that the peer has not read, as the lock's last holder left them.
     owed: AtomicUsize,
+    window: Window,
     outbox: Mutex<Outbox>,
 }
 
@@ -58,6 +64,7 @@ struct Shared {
 struct Outbox {
     queue: WriteQueue,
     waiting: BTreeMap<i32, Waiting>,
+    given_up: BTreeMap<i32, GivenUp>,
     deadlines: BTreeSet<(Instant, i32)>,
     streams_in: BTreeMap<i32, StreamQueue>,
     streams_out: StreamsOut,
@@ -72,6 +79,7 @@ struct Waiting {
     place: Place,
     deadline: Option<Instant>,
     credit: usize,
+    permit: Permit,
 }
 
 /// A call as the channel hands it over.
@@ -109,8 +117,8 @@ impl Received {
 impl LinkHandle {
     pub(super) fn new(session: Session, limits: Limits) -> Self {
         let (encoder, driver) = (Encoder::new(limits), AtomicWaker::new());
-        let (shut, owed, outbox) = (AtomicBool::new(false), AtomicUsize::new(0), Mutex::default());
-        Self(Arc::new(Shared { session, limits, encoder, driver, shut, owed, outbox }))
+        let (shut, owed, window, outbox) = (AtomicBool::new(false), AtomicUsize::new(0), Window::new(), Mutex::default());
+        Self(Arc::new(Shared { session, limits, encoder, driver, shut, owed, window, outbox }))
     }
 
     pub(super) fn session(&self) -> &Session {
@@ -130,10 +138,11 @@ impl LinkHandle {
         self.0.shut.load(Ordering::Acquire)
     }
 
-    /// Whether somebody at this end waits for the peer.
+    /// Whether the peer owes this end something.
     pub(super) fn is_expecting(&self) -> bool {
         let outbox = self.0.outbox.lock();
-        !outbox.waiting.is_empty() || !outbox.streams_in.is_empty() || outbox.streams_out.is_running()
+        let answers = !outbox.waiting.is_empty() || !outbox.given_up.is_empty();
+        answers || !outbox.streams_in.is_empty() || outbox.streams_out.is_running()
     }
 
     /// Ends the connection; what waits fails.
@@ -142,20 +151,26 @@ impl LinkHandle {
         self.0.driver.wake();
     }
 
-    /// Sends a call and waits for its answer.
+    /// Sends a call, as soon as the window lets it pass, and waits for its answer.
     ///
     /// Cancel safety: the answer of a dropped call is thrown away when it comes.
     pub(crate) async fn call(&self, outgoing: Outgoing<'_>) -> Result<Received, Error> {
+        let permit = if outgoing.oneway { None } else { Some(self.permit(&outgoing).await?) };
         let (answered, answer) = oneshot::channel();
-        let Some(id) = self.enqueue(&outgoing, answered)? else { return Ok(Received::Value(Bytes::from_static(UNIT))) };
+        let Some(id) = self.enqueue(&outgoing, answered, permit)? else { return Ok(Received::Value(Bytes::from_static(UNIT))) };
         let mut forget = ForgetOnDrop { link: Some(self), id };
         let ended = answer.await.unwrap_or(Ended::Lost { unknown: true });
         forget.link = None;
         ended.result(&outgoing)
     }
 
-    /// Queues the frame of a call. `None` for a oneway call, which nobody answers.
-    fn enqueue(&self, outgoing: &Outgoing<'_>, answer: oneshot::Sender<Ended>) -> Result<Option<i32>, Error> {
+    /// Queues the frame of a call, with the time that it has left now. `None` for a oneway call, which nobody answers.
+    fn enqueue(
+        &self,
+        outgoing: &Outgoing<'_>,
+        answer: oneshot::Sender<Ended>,
+        permit: Option<Permit>,
+    ) -> Result<Option<i32>, Error> {
         let mut outbox = self.0.outbox.lock();
         if outbox.closed || outbox.going_away {
             return Err(lost(&name(outgoing)));
@@ -166,15 +181,16 @@ impl LinkHandle {
         }
         let id = outbox.next_id();
         let place = outbox.queue.append(|out| self.write_call(out, id, outgoing)).map_err(|error| too_large(outgoing, &error))?;
-        if !outgoing.oneway {
+        let is_answered = permit.is_some();
+        if let Some(permit) = permit {
             let deadline = outgoing.context.deadline;
             outbox.deadlines.extend(deadline.map(|deadline| (deadline, id)));
-            let waiting = Waiting { answer, place, deadline, credit: outgoing.credit };
+            let waiting = Waiting { answer, place, deadline, credit: outgoing.credit, permit };
             outbox.waiting.insert(id, waiting);
         }
         drop(outbox);
         self.0.driver.wake();
-        Ok((!outgoing.oneway).then_some(id))
+        Ok(is_answered.then_some(id))
     }
 
     fn write_call(&self, out: &mut BytesMut, id: i32, outgoing: &Outgoing<'_>) -> Result<(), EncodeError> {
@@ -224,7 +240,9 @@ impl LinkHandle {
         let mut outbox = self.0.outbox.lock();
         let oldest = outbox.waiting.keys().next().copied().filter(|_| Bug::AnswersTheOldestCall.is_planted());
         let Some(waiting) = outbox.forget(oldest.unwrap_or(id)) else {
+            let place = outbox.settle(id);
             drop(outbox);
+            drop(place);
             return self.complete_nobody(id, &result);
         };
         let received = result.map(|completed| match completed {
@@ -263,7 +281,7 @@ impl LinkHandle {
         act(&mut self.0.outbox.lock().streams_out)
     }
 
-    /// Fails calls whose deadline has passed; returns the next deadline.
+    /// Fails calls whose deadline has passed, and frees the places of those that were given up long ago; returns the next deadline.
     pub(super) fn expire(&self, now: Instant) -> Option<Instant> {
         loop {
             let mut outbox = self.0.outbox.lock();
@@ -271,12 +289,15 @@ impl LinkHandle {
             if deadline > now {
                 return Some(deadline);
             }
-            let waiting = outbox.forget(id);
-            let never_left = waiting.as_ref().is_some_and(|waiting| outbox.queue.make_void(waiting.place));
+            let Some(waiting) = outbox.forget(id) else {
+                let place = outbox.settle(id);
+                drop(outbox);
+                drop(place);
+                continue;
+            };
+            let (answer, place) = outbox.give_up(id, waiting, now);
             drop(outbox);
-            if let Some(waiting) = waiting {
-                let _caller_may_be_gone = waiting.answer.send(Ended::Late { unknown: !never_left });
-            }
+            let _caller_may_be_gone = answer.send(Ended::Late { unknown: place.is_none() });
         }
     }
 
@@ -289,6 +310,7 @@ impl LinkHandle {
     pub(super) fn going_away(&self) {
         self.0.outbox.lock().going_away = true;
         self.0.shut.store(true, Ordering::Release);
+        self.0.window.close();
     }
 
     /// Whether everything that waited has failed already.
@@ -329,9 +351,11 @@ impl LinkHandle {
         let waiting = std::mem::take(&mut outbox.waiting);
         let waiting: Vec<_> = waiting.into_values().map(|waiting| (outbox.queue.has_handed(waiting.place), waiting)).collect();
         let streams = std::mem::take(&mut outbox.streams_in);
+        let given_up = std::mem::take(&mut outbox.given_up);
         let unread = outbox.streams_out.stop();
         drop(outbox);
-        drop(unread);
+        drop((unread, given_up));
+        self.0.window.close();
         for (unknown, waiting) in waiting {
             let _caller_may_be_gone = waiting.answer.send(Ended::Lost { unknown });
         }
@@ -339,16 +363,6 @@ impl LinkHandle {
             let _reader_may_be_gone = queue.try_send(Err(stream::broken()));
         }
         self.0.session.close();
-    }
-
-    /// Forgets a call that was dropped; one whose frame still waits is not sent at all.
-    fn forget(&self, id: i32) {
-        let mut outbox = self.0.outbox.lock();
-        let Some(waiting) = outbox.forget(id) else { return };
-        outbox.queue.make_void(waiting.place);
-        drop(outbox);
-        // It may have been the last thing that a connection which goes away was waiting for.
-        self.0.driver.wake();
     }
 }
 
@@ -364,8 +378,9 @@ impl Outbox {
         loop {
             self.last_id = self.last_id.wrapping_add(1);
             // 0 is for frames without a call. The numbers come round, and streams and patient calls live long.
-            let used =
-                self.last_id == 0 || self.waiting.contains_key(&self.last_id) || self.streams_in.contains_key(&self.last_id);
+            let id = &self.last_id;
+            let awaited = self.waiting.contains_key(id) || self.given_up.contains_key(id);
+            let used = *id == 0 || awaited || self.streams_in.contains_key(id);
             if !used {
                 return self.last_id;
             }
@@ -378,21 +393,6 @@ impl Outbox {
             self.deadlines.remove(&(deadline, id));
         }
         Some(waiting)
-    }
-}
-
-/// Forgets a call whose caller left before it ended.
-struct ForgetOnDrop<'a> {
-    /// `None`: it has ended.
-    link: Option<&'a LinkHandle>,
-    id: i32,
-}
-
-impl Drop for ForgetOnDrop<'_> {
-    fn drop(&mut self) {
-        if let Some(link) = self.link {
-            link.forget(self.id);
-        }
     }
 }
 
@@ -410,7 +410,7 @@ fn name(outgoing: &Outgoing<'_>) -> String {
     format!("{}.{}", outgoing.service, outgoing.method)
 }
 
-fn lost(name: &str) -> Error {
+pub(super) fn lost(name: &str) -> Error {
     Error::new(ErrorKind::Unavailable, codes::CONNECTION_LOST, format!("call {name}: the connection closed"))
 }
 
