@@ -136,7 +136,8 @@ async fn a_line_that_stands_turns_newcomers_away_soon_and_a_burst_does_not() {
     arriving(&mut peer, 200 * Duration::from_millis(1)).await;
     let began = Instant::now();
     assert!(is_refused(call(&link, "echo", Bytes::new(), Some(60 * SECOND)).await));
-    assert!(began.elapsed() < 110 * Duration::from_millis(1), "{:?}", began.elapsed());
+    let took = began.elapsed();
+    assert!((100..110).contains(&took.as_millis()), "{took:?}");
     assert!(!early.is_finished());
 }
 
