@@ -142,7 +142,7 @@ async fn refusals_that_nobody_reads_are_a_bounded_amount_too() {
     env::spawn(Driver::new(far, link.clone(), Arc::new(Services::new().with(Echo)), none, stopping).run());
     let pairs = [(header::SERVICE, "test.Echo"), (header::METHOD, "echo")];
     let flood = async {
-        for id in 1.. {
+        for id in 1..100_000 {
             write.write_all(&request(id, &pairs, &[])).await.unwrap();
         }
     };
