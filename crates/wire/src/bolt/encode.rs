@@ -251,11 +251,10 @@ fn write_head(out: &mut BytesMut, head: &Head) {
         Version::V2 { sub_version, .. } => out.put_slice(&[PROTOCOL_V2, sub_version.code()]),
     }
     let (message_type, command) = codes(head.kind);
-    out.put_u8(message_type);
-    out.put_u16(command);
-    out.put_u8(COMMAND_VERSION);
-    out.put_i32(head.request_id);
-    out.put_u8(head.codec.0);
+    let [command_high, command_low] = command.to_be_bytes();
+    let [a, b, c, d] = head.request_id.to_be_bytes();
+    // In one piece: each piece asks whether there is room.
+    out.put_slice(&[message_type, command_high, command_low, COMMAND_VERSION, a, b, c, d, head.codec.0]);
     if let Version::V2 { switch, .. } = head.version {
         out.put_u8(switch.0);
     }

@@ -6,6 +6,9 @@
 use bytes::{BufMut, BytesMut};
 use thiserror::Error;
 
+/// Bytes of the length in front of each string.
+const LENGTH_BYTES: usize = 4;
+
 /// A header map as written, not yet checked.
 ///
 /// ```
@@ -30,8 +33,9 @@ impl<'a> Header<'a> {
 
     /// The pairs in the order written; ends behind the first error.
     #[must_use]
-    pub const fn iter(&self) -> Pairs<'a> {
-        Pairs { rest: self.bytes, entries_left: self.max_entries, max_entries: self.max_entries }
+    pub fn iter(&self) -> Pairs<'a> {
+        let text = str::from_utf8(self.bytes).ok();
+        Pairs { bytes: self.bytes, text, at: 0, entries_left: self.max_entries, max_entries: self.max_entries }
     }
 
     /// The value of `key`, the last one if there are several. Reads the whole map: for many keys, [`Header::iter`] once.
@@ -58,14 +62,19 @@ impl<'a> IntoIterator for Header<'a> {
 /// The pairs of a [`Header`].
 #[derive(Clone, Debug)]
 pub struct Pairs<'a> {
-    rest: &'a [u8],
+    bytes: &'a [u8],
+    /// All of it as text, where it is: short lengths are ASCII too, and one check of the whole costs less than one of each string.
+    text: Option<&'a str>,
+    /// Where the next pair begins.
+    at: usize,
     entries_left: usize,
     max_entries: usize,
 }
 
 impl<'a> Pairs<'a> {
+    #[inline]
     fn read(&mut self) -> Result<Option<(&'a str, &'a str)>, HeaderError> {
-        while !self.rest.is_empty() {
+        while self.at < self.bytes.len() {
             self.entries_left =
                 self.entries_left.checked_sub(1).ok_or(HeaderError::TooManyEntries { limit: self.max_entries })?;
             if let (Some(key), Some(value)) = (self.string()?, self.string()?) {
@@ -75,27 +84,34 @@ impl<'a> Pairs<'a> {
         Ok(None)
     }
 
+    #[inline]
     fn string(&mut self) -> Result<Option<&'a str>, HeaderError> {
-        let (length, rest) = self.rest.split_first_chunk().ok_or(HeaderError::Truncated)?;
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let (length, rest) = rest.split_first_chunk::<LENGTH_BYTES>().ok_or(HeaderError::Truncated)?;
         let length = i32::from_be_bytes(*length);
-        self.rest = rest;
+        self.at += LENGTH_BYTES;
         if length == -1 {
             return Ok(None);
         }
         let length = usize::try_from(length).map_err(|_| HeaderError::NegativeLength { length })?;
-        let (text, rest) = self.rest.split_at_checked(length).ok_or(HeaderError::Truncated)?;
-        self.rest = rest;
-        str::from_utf8(text).map(Some).map_err(|_| HeaderError::NotUtf8)
+        let string = rest.get(..length).ok_or(HeaderError::Truncated)?;
+        let (start, end) = (self.at, self.at + length);
+        self.at = end;
+        match self.text.and_then(|text| text.get(start..end)) {
+            Some(text) => Ok(Some(text)),
+            None => str::from_utf8(string).map(Some).map_err(|_| HeaderError::NotUtf8),
+        }
     }
 }
 
 impl<'a> Iterator for Pairs<'a> {
     type Item = Result<(&'a str, &'a str), HeaderError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let pair = self.read();
         if pair.is_err() {
-            self.rest = &[];
+            self.at = self.bytes.len();
         }
         pair.transpose()
     }
@@ -126,7 +142,7 @@ pub enum HeaderError {
 
 /// Bytes that `key` and `value` take.
 pub(super) const fn pair_len(key: &str, value: &str) -> usize {
-    4 + key.len() + 4 + value.len()
+    LENGTH_BYTES + key.len() + LENGTH_BYTES + value.len()
 }
 
 /// Appends a pair that [`pair_len`] has shown to fit a header.
@@ -160,6 +176,17 @@ mod tests {
         let bytes = map(&[(1, b"a"), (-1, b""), (1, b"b"), (0, b"")]);
         assert_eq!(read(&bytes), Ok(vec![("b", "")]));
         assert_eq!(read(&[]), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_string_is_text_by_itself_and_never_with_the_help_of_its_neighbours() {
+        let long = "ä".repeat(100);
+        let bytes = map(&[(2, "ü".as_bytes()), (200, long.as_bytes())]);
+        assert_eq!(read(&bytes), Ok(vec![("ü", &*long)]), "a length above 127 is not ASCII");
+        // Its length cuts the first key in two: the whole is text, neither string is.
+        let cut = [0, 0, 0, 1, 0xc3, 0xbc, 0, 0, 0, 1, b'v'];
+        assert!(str::from_utf8(&cut).is_ok());
+        assert_eq!(Header::new(&cut, 2).iter().next(), Some(Err(HeaderError::NotUtf8)));
     }
 
     #[test]
