@@ -10,6 +10,29 @@ use super::{SpanId, TraceContext, TraceId};
 const LENGTH: usize = 55;
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
+/// The two digits of each byte.
+const PAIRS: [[u8; 2]; 256] = {
+    let (mut pairs, mut byte) = ([[0; 2]; 256], 0);
+    while byte < pairs.len() {
+        pairs[byte] = [HEX[byte >> 4], HEX[byte & 0xf]];
+        byte += 1;
+    }
+    pairs
+};
+
+/// The value of each lower-case digit, [`NO_DIGIT`] elsewhere.
+const VALUES: [u8; 256] = {
+    let (mut values, mut value) = ([NO_DIGIT; 256], 0);
+    while value < HEX.len() {
+        values[HEX[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
+
+/// Has a bit that no digit's value has.
+const NO_DIGIT: u8 = 0x80;
+
 /// Where the parts lie; what is between them is a hyphen.
 const TRACE: std::ops::Range<usize> = 3..35;
 const SPAN: std::ops::Range<usize> = 36..52;
@@ -41,8 +64,7 @@ impl TraceContext {
 
 fn write_hex(text: &mut [u8], bytes: &[u8]) {
     for (digits, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        digits[0] = HEX[usize::from(byte >> 4)];
-        digits[1] = HEX[usize::from(byte & 0xf)];
+        digits.copy_from_slice(&PAIRS[usize::from(*byte)]);
     }
 }
 
@@ -63,17 +85,13 @@ pub(super) fn parse(text: &str) -> Option<TraceContext> {
     (trace != 0 && span != 0).then_some(TraceContext { trace: TraceId(trace), span: SpanId(span), sampled })
 }
 
-/// Lower-case hexadecimal digits, at most 16 of them, as a number.
+/// Lower-case hexadecimal digits, at most 16 of them, as a number. What is no digit shows at the end, not at each step.
 fn number(digits: &[u8]) -> Option<u64> {
-    digits.iter().try_fold(0, |number, digit| Some(number << 4 | u64::from(value(*digit)?)))
-}
-
-fn value(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    }
+    let (number, seen) = digits.iter().fold((0, 0), |(number, seen), digit| {
+        let value = VALUES[usize::from(*digit)];
+        (number << 4 | u64::from(value & 0xf), seen | value)
+    });
+    (seen & NO_DIGIT == 0).then_some(number)
 }
 
 #[cfg(test)]
