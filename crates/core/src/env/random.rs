@@ -5,8 +5,8 @@
 
 use std::cell::RefCell;
 
-/// Fetched at once: some thirty ids.
-const AHEAD_BYTES: usize = 512;
+/// Fetched at once: some hundred calls' worth of ids, because what the system call costs by itself is as much as drawing many bytes.
+const AHEAD_BYTES: usize = 2_048;
 
 /// More than this is fetched for itself.
 const LARGEST_TAKEN: usize = 64;
