@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use settee::app::announce;
 use settee::error::codes;
+use settee::rpc::AllowedHosts;
 use settee::{Error, ErrorKind};
 use settee_server::{Engines, Server, ServerOptions};
 
@@ -31,6 +32,9 @@ pub(crate) struct Args {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, value_name = "ADDR", env = "SETTEE_LISTEN", hide_env_values = true, default_value_t = default_server(), value_parser = address)]
     listen: SocketAddr,
+    /// A name under which browsers reach the server, such as settee.bank.example; may be repeated. Addresses and localhost need none.
+    #[arg(long, value_name = "NAME", env = "SETTEE_ALLOWED_HOSTS", hide_env_values = true, value_delimiter = ',')]
+    allowed_host: Vec<String>,
     /// The folder that holds everything the server remembers; made if it is missing.
     #[arg(long, value_name = "DIR", default_value = "./data")]
     data: PathBuf,
@@ -53,11 +57,13 @@ pub(crate) async fn run(args: Args) -> ExitCode {
 async fn serve(args: &Args) -> Result<(), Failure> {
     refuse_strangers(args)?;
     refuse_files(args)?;
+    let allowed_hosts = allowed_hosts(args)?;
     logs::start(LOGS);
     let mut signals = Signals::listen()?;
     let engines = Engines::embedded(&args.data).await.map_err(|error| args.not_started(error))?;
     let options = ServerOptions {
         listen: args.listen,
+        allowed_hosts,
         drain: DRAIN,
         trace: true,
         without: args.without.iter().map(|part| part.part()).collect(),
@@ -115,6 +121,18 @@ pub(crate) fn refuse_files(args: &Args) -> Result<(), Failure> {
     let listen = args.listen;
     let next = format!("settee server --listen {listen} --data OTHER_FOLDER");
     Err(Failure::wrong(format!("--data {data} is not a folder")).with_next(next))
+}
+
+/// The names, or which one is none, before anything is begun.
+pub(crate) fn allowed_hosts(args: &Args) -> Result<AllowedHosts, CommandError> {
+    let wrong = |error: Error| {
+        let message = format!("read --allowed-host and SETTEE_ALLOWED_HOSTS: {}", error.message());
+        let next = "settee server --allowed-host settee.bank.example";
+        CommandError::from(Error::new(error.kind(), error.code().clone(), message)).next(next)
+    };
+    // An empty variable is none.
+    let names = args.allowed_host.iter().map(|name| name.trim()).filter(|name| !name.is_empty());
+    AllowedHosts::new(names).map_err(wrong)
 }
 
 fn lost(args: &Args) -> Error {

@@ -159,6 +159,25 @@ fn a_server_that_strangers_could_reach_is_refused_unless_asked_for() {
 }
 
 #[test]
+fn a_name_that_no_browser_would_send_is_refused_before_anything_starts() {
+    let hosts = |names: &[&str]| {
+        let flags = names.iter().flat_map(|name| ["--allowed-host", name]);
+        match Cli::try_parse_from(["settee", "server"].into_iter().chain(flags)).unwrap().command {
+            Command::Server(args) => server::allowed_hosts(&args),
+            other => panic!("{other:?}"),
+        }
+    };
+    let error = hosts(&["settee.bank.example", "http://Settee"]).unwrap_err();
+    let expected = "error: read --allowed-host and SETTEE_ALLOWED_HOSTS: expected a host name such as settee.bank.example, \
+                    got \"http://Settee\": leave out the scheme\n  code: APP0002, see docs/operations/errors/APP0002.md\n  \
+                    try: settee server --allowed-host settee.bank.example";
+    assert_eq!((error_line(&error).as_str(), error.exit_code()), (expected, 1));
+    let both = hosts(&["settee.bank.example, settee"]).unwrap();
+    assert!(both.admits("settee.bank.example:7400") && both.admits("settee"), "commas separate names, as in the variable");
+    assert_eq!(hosts(&[""]).unwrap(), settee::rpc::AllowedHosts::default(), "an empty variable is none");
+}
+
+#[test]
 fn a_server_is_never_started_on_a_file() {
     let on = |data: &str| match Cli::try_parse_from(["settee", "server", "--data", data]).unwrap().command {
         Command::Server(args) => server::refuse_files(&args).err(),

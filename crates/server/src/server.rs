@@ -11,7 +11,7 @@ use settee::flow::control::FlowControlServer;
 use settee::job::JobControlServer;
 use settee::mq::MessageControlServer;
 use settee::registry::control::RegistryControlServer;
-use settee::rpc::{Channels, HttpPages, Listening, ServerConfig, Service, Services};
+use settee::rpc::{AllowedHosts, Channels, HttpPages, Listening, ServerConfig, Service, Services};
 use settee::trace::control::{TraceControlClient, TraceControlServer};
 use settee::trace::{ServerSpans, Tracer, export};
 use settee::txn::TransactionControlServer;
@@ -102,6 +102,8 @@ impl Embedded {
 pub struct ServerOptions {
     /// Where it listens; port 0 takes a free one. Default `127.0.0.1:7400`.
     pub listen: SocketAddr,
+    /// The names under which browsers reach it, beside addresses and `localhost`. Default: none.
+    pub allowed_hosts: AllowedHosts,
     /// How long calls under way may take to end at a stop. Default 10 s.
     pub drain: Duration,
     /// Whether its own spans are recorded. Default `true`.
@@ -118,6 +120,7 @@ impl Default for ServerOptions {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], settee::config::Settings::SERVER_PORT)),
+            allowed_hosts: AllowedHosts::default(),
             drain: Duration::from_secs(10),
             trace: true,
             without: Vec::new(),
@@ -194,7 +197,7 @@ impl Server {
         let flow = FlowRules::load(&*kv, shards.clone()).await?;
 
         let sources = Sources::in_process(registry.clone(), coordinator.clone(), broker.clone(), jobs.clone(), traces.clone());
-        let console = Arc::new(Console::new(sources, options.listen.ip(), pages));
+        let console = Arc::new(Console::new(sources, pages));
         let metrics = Arc::new(Metrics::new());
         let parts: [(Part, Arc<dyn Service>); 6] = [
             (Part::Registry, Arc::new(RegistryControlServer::new(registry.clone()))),
@@ -210,7 +213,7 @@ impl Server {
         services.filter(Arc::new(settee::app::CountCalls::new(metrics.clone())));
         let ready = Arc::new(AtomicBool::new(false));
         let pages = ProcessPages::new(NAME, services.names().collect(), ready.clone(), metrics, console);
-        let config = ServerConfig { drain: options.drain, ..ServerConfig::default() };
+        let config = ServerConfig { drain: options.drain, allowed_hosts: options.allowed_hosts, ..ServerConfig::default() };
         let listening = Listening::start(options.listen, Arc::new(services), Arc::new(pages), config).await?;
         registry.opened();
         ready.store(true, Ordering::Release);

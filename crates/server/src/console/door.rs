@@ -3,8 +3,7 @@
 //! The server listens where nobody proves who he is, so a page of somebody else must not reach the console through its visitor's
 //! browser: not by a name that was made to lead here, not in a frame, not by a script that slipped in with a name.
 
-use std::net::IpAddr;
-
+use bytes::Bytes;
 use maud::Markup;
 use settee::rpc::{HttpAnswer, PageRequest};
 
@@ -21,23 +20,37 @@ const HEADERS: &[(&str, &str)] = &[
     ("cache-control", "no-store"),
 ];
 
-/// Lets a request in that came under an address of this machine: loopback, or where the server listens.
+/// Where the console is without being told a name.
+const ADDRESS: &str = "http://127.0.0.1:7400/";
+
+/// Lets a request in that came under an address, `localhost`, or a name that this server was told.
 ///
 /// # Errors
-/// The answer to any other.
-pub(super) fn admit(request: &PageRequest<'_>, listen: IpAddr) -> Result<(), HttpAnswer> {
-    let is_here = |address: IpAddr| address.is_loopback() || address == listen || listen.is_unspecified();
-    if request.host_address().is_some_and(is_here) {
+/// The answer to any other: what to type if the name is the server's own. Of the request it repeats that name and nothing else, and
+/// only if it is one.
+pub(super) fn admit(request: &PageRequest<'_>) -> Result<(), HttpAnswer> {
+    if request.is_allowed_host {
         return Ok(());
     }
+    let (under, name) = match request.host_name() {
+        Some(name) => (format!("under the name {name}"), name),
+        None => ("without a name".to_owned(), "NAME".to_owned()),
+    };
     Err(refuse(
         403,
-        "the console is read at the address where the server listens, such as http://127.0.0.1:7400/, under no other name",
+        format!(
+            "The console is not shown {under}.\n\n\
+             If that is a name of this server, start it with the name:\n\n    \
+             settee server --allowed-host {name}\n\n\
+             or with SETTEE_ALLOWED_HOSTS={name} in its environment. Several are separated by commas.\n\
+             An address and localhost need nothing: {ADDRESS}\n\n\
+             Other names are refused, because somebody may have made one lead here to read this console in your browser.\n"
+        ),
     ))
 }
 
-/// A refusal as plain text: nothing of the request is repeated.
-pub(super) fn refuse(status: u16, why: &'static str) -> HttpAnswer {
+/// A refusal as plain text.
+pub(super) fn refuse(status: u16, why: impl Into<Bytes>) -> HttpAnswer {
     HttpAnswer { headers: HEADERS, ..HttpAnswer::new(status, "text/plain; charset=utf-8", why) }
 }
 
@@ -55,26 +68,32 @@ pub(super) fn style(sheet: &'static str) -> HttpAnswer {
 mod tests {
     use super::*;
 
-    fn is_let_in(host: &str, listen: &str) -> bool {
-        let request = PageRequest { host: Some(host), ..PageRequest::of("/") };
-        admit(&request, listen.parse().unwrap()).is_ok()
+    fn refusal(host: Option<&str>) -> String {
+        let refused = admit(&PageRequest { host, ..PageRequest::of("/") }).unwrap_err();
+        assert_eq!((refused.status, refused.content_type), (403, "text/plain; charset=utf-8"));
+        String::from_utf8(refused.body.to_vec()).unwrap()
     }
 
     #[test]
-    fn a_foreign_name_that_leads_here_shows_nothing() {
-        for host in ["evil.example", "evil.example:7400", "127.0.0.1.nip.io:7400", "localhost.evil.example", ""] {
-            assert!(!is_let_in(host, "127.0.0.1"), "{host}");
-            assert!(!is_let_in(host, "0.0.0.0"), "{host}");
+    fn who_is_refused_reads_exactly_what_to_type() {
+        let refused = refusal(Some("Settee.Bank.Example.:7400"));
+        for part in ["under the name settee.bank.example.\n", "\n    settee server --allowed-host settee.bank.example\n"] {
+            assert!(refused.contains(part), "{refused}");
         }
-        assert!(admit(&PageRequest::of("/"), "127.0.0.1".parse().unwrap()).is_err(), "no name at all");
     }
 
     #[test]
-    fn loopback_and_the_address_that_is_listened_on_are_let_in_through_any_port() {
-        for host in ["127.0.0.1:7400", "localhost:9000", "[::1]:7400", "127.9.9.9"] {
-            assert!(is_let_in(host, "127.0.0.1"), "{host}");
+    fn what_cannot_be_a_name_is_not_repeated() {
+        for host in [None, Some("<script>"), Some("a b"), Some("x; rm -rf /"), Some("evil.example:7400:1")] {
+            let refused = refusal(host);
+            assert!(refused.contains("without a name") && refused.contains("--allowed-host NAME"), "{refused}");
+            assert!(!host.is_some_and(|host| refused.contains(host)), "{refused}");
         }
-        assert!(is_let_in("10.0.0.7:7400", "10.0.0.7") && is_let_in("10.0.0.7:7400", "0.0.0.0"));
-        assert!(!is_let_in("10.0.0.8:7400", "10.0.0.7"));
+    }
+
+    #[test]
+    fn who_asks_under_a_name_that_the_listener_knows_is_let_in() {
+        let request = PageRequest { host: Some("settee.bank.example"), is_allowed_host: true, ..PageRequest::of("/") };
+        assert!(admit(&request).is_ok());
     }
 }

@@ -35,7 +35,6 @@ mod console_test;
 
 pub use sources::Sources;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use maud::Markup;
@@ -58,7 +57,6 @@ pub struct Console(Arc<Inner>);
 
 struct Inner {
     sources: Sources,
-    listen: IpAddr,
     started: Instant,
     places: Semaphore,
     others: Arc<dyn HttpPages>,
@@ -86,12 +84,11 @@ impl Page {
 }
 
 impl Console {
-    /// A console over `sources` of a server that listens at `listen`; `others` are asked first, and what is in neither is a page
-    /// that says so.
+    /// A console over `sources`; `others` are asked first, and what is in neither is a page that says so.
     #[must_use]
-    pub fn new(sources: Sources, listen: IpAddr, others: Arc<dyn HttpPages>) -> Self {
+    pub fn new(sources: Sources, others: Arc<dyn HttpPages>) -> Self {
         let places = Semaphore::new(AT_ONCE);
-        Self(Arc::new(Inner { sources, listen, started: Instant::now(), places, others }))
+        Self(Arc::new(Inner { sources, started: Instant::now(), places, others }))
     }
 }
 
@@ -99,7 +96,7 @@ impl HttpPages for Console {
     fn get(&self, request: PageRequest<'_>) -> BoxFuture<Option<HttpAnswer>> {
         let other = self.0.others.get(request);
         let (inner, html, route) = (self.0.clone(), request.html, Route::of(request.path));
-        let admitted = door::admit(&request, inner.listen);
+        let admitted = door::admit(&request);
         let visit =
             Query::read(request.query).map(|query| Visit { path: request.path.to_owned(), query, now: env::wall_clock() });
         Box::pin(async move {

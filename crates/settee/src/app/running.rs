@@ -47,7 +47,8 @@ impl Running {
         let mut names = app.parts.published.clone();
         names.sort_unstable();
         let pages = ProcessPages::new(&app.name, names, ready.clone(), app.metrics.clone(), app.pages.clone());
-        let config = ServerConfig { drain: app.settings.drain(), ..ServerConfig::default() };
+        let allowed_hosts = app.settings.allowed_hosts.clone();
+        let config = ServerConfig { drain: app.settings.drain(), allowed_hosts, ..ServerConfig::default() };
         let job_control = app.job_control();
         let instance = instance(&app)?;
         let Parts { services, background, conditions, published, jobs, when_stopped } = app.parts;

@@ -90,6 +90,25 @@ fn a_balancer_that_does_not_exist_is_refused_with_those_that_do() {
 }
 
 #[test]
+fn names_are_given_as_a_list_or_with_commas_and_a_wrong_one_names_its_key_and_its_place() {
+    let read = |layers: Layers| layers.read::<Account>().map(|(settings, _)| settings.allowed_hosts);
+    let flag = |text: &str| read(Layers::new().with_flag(&format!("settee.allowed_hosts={text}")).unwrap());
+    let file = "[settee]\nallowed_hosts = [\"pay.bank.example\", \"pay\"]";
+    let expected = crate::rpc::AllowedHosts::new(["pay", "pay.bank.example"]).unwrap();
+    assert_eq!(read(Layers::new().with_file(Path::new("account.toml"), file).unwrap()).unwrap(), expected);
+    assert_eq!(flag("pay.bank.example, pay").unwrap(), expected);
+    assert_eq!(flag("[\"pay.bank.example\", \"pay\"]").unwrap(), expected);
+    let variables = environment(&[("SETTEE_ALLOWED_HOSTS", "pay.bank.example,pay")]);
+    assert_eq!(read(Layers::new().with_environment::<Account>("account", variables)).unwrap(), expected);
+    for wrong in ["http://pay.bank.example", "[\"pay\", \"PAY\"]", "7", "[7]"] {
+        let error = flag(wrong).unwrap_err();
+        assert_eq!(error.code(), &codes::BAD_VALUE);
+        let start = "read the configuration: `settee.allowed_hosts` from --set: ";
+        assert!(error.message().starts_with(start), "{}", error.message());
+    }
+}
+
+#[test]
 fn a_key_that_must_be_given_says_how_to_give_it() {
     #[derive(Debug, Deserialize)]
     struct Strict {

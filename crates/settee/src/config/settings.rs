@@ -8,6 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use settee_core::registry::Share;
 use settee_core::rpc::balance::BalancerKind;
 
+use crate::rpc::AllowedHosts;
+
 /// What every process can be told. Durations are in milliseconds, named so.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -18,6 +20,9 @@ pub struct Settings {
     /// Where this process listens; port 0 takes a free one. Default `127.0.0.1:0`.
     #[serde(deserialize_with = "address")]
     pub listen: SocketAddr,
+    /// The names under which browsers reach this process, such as `["pay.bank.example"]`: what its pages and JSON endpoints answer
+    /// to beside addresses and `localhost`. Default: none.
+    pub allowed_hosts: AllowedHosts,
     /// The part of its services' routing keys that this process holds, as `index/of`, counted from 0. Default: all of them.
     pub share: Option<String>,
     /// Its share of calls relative to other instances. Default 100.
@@ -38,6 +43,7 @@ impl Default for Settings {
         Self {
             server: SocketAddr::from((Ipv4Addr::LOCALHOST, Self::SERVER_PORT)),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            allowed_hosts: AllowedHosts::default(),
             share: None,
             weight: settee_core::registry::Instance::DEFAULT_WEIGHT,
             cache: None,

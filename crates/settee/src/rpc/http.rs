@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Body as _;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER};
 use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response, StatusCode, body, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -19,7 +19,8 @@ use settee_core::{Context, Error};
 
 use super::expand::Failure;
 use super::header::ContextReader;
-use super::pages::{HttpAnswer, HttpPages, PageRequest, literal_address};
+use super::host::{AllowedHosts, name_in};
+use super::pages::{HttpAnswer, HttpPages, PageRequest};
 use super::server::{Incoming, Services};
 use super::service::{Answer, Encoding};
 use super::session::Session;
@@ -52,23 +53,24 @@ impl Drop for CloseOnDrop {
     }
 }
 
+/// What every connection is served.
+pub(super) struct Served {
+    pub(super) services: Arc<Services>,
+    pub(super) pages: Arc<dyn HttpPages>,
+    /// The names under which browsers may ask.
+    pub(super) hosts: AllowedHosts,
+}
+
 struct Serving {
-    services: Arc<Services>,
-    pages: Arc<dyn HttpPages>,
+    served: Served,
     session: Session,
 }
 
 /// Serves one connection until it closes, or until the stop and the request under way has been answered.
-pub(super) async fn serve(
-    connection: impl Io + 'static,
-    peer: SocketAddr,
-    services: Arc<Services>,
-    pages: Arc<dyn HttpPages>,
-    stop: Stop,
-) {
+pub(super) async fn serve(connection: impl Io + 'static, peer: SocketAddr, served: Served, stop: Stop) {
     let session = Session::open(Some(peer));
     let _close = CloseOnDrop(session.clone());
-    let serving = Arc::new(Serving { services, pages, session });
+    let serving = Arc::new(Serving { served, session });
     let service = service_fn(move |request| {
         let serving = serving.clone();
         async move { Ok::<_, std::convert::Infallible>(serving.answer(request).await) }
@@ -99,7 +101,7 @@ impl Serving {
                 Err(error) => failed(&error),
             },
             (_, Some(_)) => failed_with(StatusCode::METHOD_NOT_ALLOWED, &wrong("call over HTTP: use POST")),
-            (&Method::GET | &Method::HEAD, None) => match self.pages.get(page_request(&request)).await {
+            (&Method::GET | &Method::HEAD, None) => match self.served.pages.get(self.page_request(&request)).await {
                 Some(page) => shown(page),
                 None => failed_with(StatusCode::NOT_FOUND, &wrong(&format!("get {path}: there is no such page"))),
             },
@@ -108,43 +110,58 @@ impl Serving {
     }
 
     async fn call(&self, service: &str, method: &str, request: Request<body::Incoming>) -> Result<Answer, Error> {
-        refuse_foreign_pages(request.headers())?;
-        let (service, method) = self.services.resolve(service, method)?;
+        self.refuse_foreign_pages(&request)?;
+        let (service, method) = self.served.services.resolve(service, method)?;
         let context = read_context(&request);
         let body = read_body(request).await?;
         let body = if body.is_empty() { Bytes::from_static(b"{}") } else { body };
         let incoming =
             Incoming { service, method, encoding: Encoding::Json, body, context, xid: None, session: self.session.clone() };
-        Ok(self.services.serve(incoming).await)
+        Ok(self.served.services.serve(incoming).await)
     }
-}
 
-/// A browser says in `Origin` which page made it call, and lets any page send a call, though not read its answer. Only pages of
-/// this process may, and only under an address: a name that was made to lead here is a page's of somebody else.
-fn refuse_foreign_pages(headers: &HeaderMap) -> Result<(), Error> {
-    let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let is_own = origin.to_str().ok().and_then(|origin| origin.split_once("://")).is_some_and(|(_, page)| page == host);
-    if is_own && literal_address(host).is_some() {
-        return Ok(());
+    /// A browser says in `Origin` which page made it call, and lets any page send a call, though not read its answer. Only pages of
+    /// this process may, and only under a name that nobody else can own.
+    fn refuse_foreign_pages(&self, request: &Request<body::Incoming>) -> Result<(), Error> {
+        let Some(origin) = request.headers().get(ORIGIN) else { return Ok(()) };
+        let (host, hosts) = (host_of(request).unwrap_or_default(), &self.served.hosts);
+        if origin.to_str().is_ok_and(|origin| hosts.are_of(origin, host)) {
+            return Ok(());
+        }
+        let next = match (name_in(host), hosts.admits(host)) {
+            (Some(name), false) => format!(
+                "; if this process is reached as {name}, tell it: --set settee.allowed_hosts={name}, or `settee server --allowed-host {name}`"
+            ),
+            // A proxy may have changed it.
+            _ => format!("; the call says it is for {host:?}, and a proxy must hand that on as the browser sent it"),
+        };
+        let message = format!("call over HTTP: a page of {} may not, only one that this process serves{next}", quoted(origin));
+        Err(Error::new(ErrorKind::Denied, codes::BAD_REQUEST, message))
     }
-    let message =
-        format!("call over HTTP: a page of {} may not, only one that this process serves at an address", quoted(origin));
-    Err(Error::new(ErrorKind::Denied, codes::BAD_REQUEST, message))
+
+    fn page_request<'a>(&self, request: &'a Request<body::Incoming>) -> PageRequest<'a> {
+        let host = host_of(request);
+        PageRequest {
+            path: request.uri().path(),
+            query: request.uri().query().unwrap_or_default(),
+            host,
+            is_allowed_host: host.is_some_and(|host| self.served.hosts.admits(host)),
+            html: text_of(request, &ACCEPT).is_some_and(|accepted| accepted.contains("text/html")),
+        }
+    }
 }
 
 fn quoted(value: &HeaderValue) -> String {
     value.to_str().map_or_else(|_| "an unreadable origin".to_owned(), |text| format!("{text:?}"))
 }
 
-fn page_request(request: &Request<body::Incoming>) -> PageRequest<'_> {
-    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    PageRequest {
-        path: request.uri().path(),
-        query: request.uri().query().unwrap_or_default(),
-        host: request.uri().authority().map(Authority::as_str).or_else(|| text(HOST)),
-        html: text(ACCEPT).is_some_and(|accepted| accepted.contains("text/html")),
-    }
+/// Where the client believes to be.
+fn host_of(request: &Request<body::Incoming>) -> Option<&str> {
+    request.uri().authority().map(Authority::as_str).or_else(|| text_of(request, &HOST))
+}
+
+fn text_of<'a>(request: &'a Request<body::Incoming>, name: &HeaderName) -> Option<&'a str> {
+    request.headers().get(name).and_then(|value| value.to_str().ok())
 }
 
 fn read_context(request: &Request<body::Incoming>) -> Context {

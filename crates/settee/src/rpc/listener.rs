@@ -15,6 +15,7 @@ use settee_core::shutdown::{Shutdown, ShutdownTrigger, pair};
 use tokio::sync::{Semaphore, watch};
 
 use self::sniff::{Protocol, sniff};
+use super::host::AllowedHosts;
 use super::pages::HttpPages;
 use super::server::Services;
 use super::{http, link};
@@ -32,6 +33,8 @@ pub struct ServerConfig {
     pub calls_per_connection: usize,
     /// How long calls that are under way may take to end when the listener stops. Default 10 s.
     pub drain: Duration,
+    /// The names under which browsers may ask, beside addresses. Default: none.
+    pub allowed_hosts: AllowedHosts,
 }
 
 /// Far above the window of settee's own clients, for the sake of others, which have none.
@@ -46,6 +49,7 @@ impl Default for ServerConfig {
             handshake: Duration::from_secs(5),
             calls_per_connection: CALLS_PER_CONNECTION,
             drain: Duration::from_secs(10),
+            allowed_hosts: AllowedHosts::default(),
         }
     }
 }
@@ -80,9 +84,8 @@ impl Listening {
         let address = listener.local_addr().map_err(|error| listen_failed(at, error))?;
         let (stop, stopping) = pair();
         let (guard, alive) = watch::channel(());
-        let serving =
-            Serving { services, pages, stopping, drain: config.drain, calls: config.calls_per_connection, _alive: guard };
-        let drain = config.drain;
+        let (drain, calls, hosts) = (config.drain, config.calls_per_connection, config.allowed_hosts.clone());
+        let serving = Serving { services, pages, hosts, stopping, drain, calls, _alive: guard };
         env::spawn(accept(listener, Arc::new(serving), config));
         Ok(Self { address, stop, alive, drain })
     }
@@ -108,6 +111,7 @@ impl Listening {
 struct Serving {
     services: Arc<Services>,
     pages: Arc<dyn HttpPages>,
+    hosts: AllowedHosts,
     stopping: Shutdown,
     drain: Duration,
     calls: usize,
@@ -153,7 +157,9 @@ async fn connection_task(connection: env::Connection, peer: SocketAddr, serving:
         }
         Protocol::Http => {
             let stop = http::Stop { stopping: serving.stopping.clone(), drain: serving.drain };
-            http::serve(connection, peer, serving.services.clone(), serving.pages.clone(), stop).await;
+            let served =
+                http::Served { services: serving.services.clone(), pages: serving.pages.clone(), hosts: serving.hosts.clone() };
+            http::serve(connection, peer, served, stop).await;
         }
         Protocol::Unknown(byte) => tracing::debug!(%peer, byte, "close a connection: neither Bolt nor HTTP/1"),
     }

@@ -14,6 +14,7 @@ pub mod discovery;
 #[doc(hidden)]
 pub mod expand;
 mod header;
+mod host;
 mod http;
 mod link;
 pub mod listener;
@@ -30,6 +31,7 @@ pub use channel::{CallOptions, Channel, ChannelOptions, Channels, ServiceClient}
 pub use discovery::{Discovery, StaticInstances};
 #[doc(hidden)]
 pub use header::{ContextReader, write_context};
+pub use host::AllowedHosts;
 pub use listener::{Listening, ServerConfig};
 pub use page::Page;
 pub(crate) use page::Whole;

@@ -2,10 +2,9 @@
 //!
 //! Left out: sessions, bodies and anything but reading. What changes something is a call.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
 use bytes::Bytes;
 
+use super::host::name_in;
 use super::service::BoxFuture;
 
 /// Pages that a process shows at `GET`, such as `/health/live`.
@@ -30,6 +29,12 @@ pub struct PageRequest<'a> {
     pub query: &'a str,
     /// Where the client believes to be, such as `127.0.0.1:7400`: the header `Host`.
     pub host: Option<&'a str>,
+    /// Whether [`host`](Self::host) is an address, `localhost`, or one of the names that this process was told, its
+    /// [`AllowedHosts`](super::AllowedHosts).
+    ///
+    /// A page that is not for everybody checks it: a foreign page whose name was made to lead here ("DNS rebinding") still comes under
+    /// its own name.
+    pub is_allowed_host: bool,
     /// Whether the client reads HTML, as browsers do.
     pub html: bool,
 }
@@ -46,31 +51,15 @@ impl<'a> PageRequest<'a> {
     #[must_use]
     pub fn of(path: &'a str) -> Self {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        Self { path, query, host: None, html: false }
+        Self { path, query, ..Self::default() }
     }
 
-    /// The address that [`host`](Self::host) names without the help of a name server; `None` for any other name.
-    ///
-    /// A page that is for this machine alone checks it: a foreign page whose name was made to lead here ("DNS rebinding") still
-    /// comes under its own name.
+    /// The name that [`host`](Self::host) gives, in lower case and without its port, if it can be one of
+    /// [`AllowedHosts`](super::AllowedHosts): for the advice to allow it.
     #[must_use]
-    pub fn host_address(&self) -> Option<IpAddr> {
-        self.host.and_then(literal_address)
+    pub fn host_name(&self) -> Option<String> {
+        self.host.and_then(name_in)
     }
-}
-
-/// The address of an authority that is an address, or `localhost`, with or without a port.
-pub(super) fn literal_address(authority: &str) -> Option<IpAddr> {
-    if let Ok(socket) = authority.parse::<SocketAddr>() {
-        return Some(socket.ip().to_canonical());
-    }
-    let bracketed = authority.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    if let Some(address) = bracketed.or(Some(authority)).and_then(|address| address.parse::<IpAddr>().ok()) {
-        return Some(address.to_canonical());
-    }
-    let (name, port) = authority.split_once(':').unwrap_or((authority, ""));
-    let is_local = name.eq_ignore_ascii_case("localhost") && port.bytes().all(|digit| digit.is_ascii_digit());
-    is_local.then_some(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
 
 /// A page.
@@ -91,33 +80,5 @@ impl HttpAnswer {
     #[must_use]
     pub fn new(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         Self { status, content_type, headers: &[], body: body.into() }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_addresses_and_localhost_are_believed_without_asking_a_name_server() {
-        let loopback: IpAddr = Ipv4Addr::LOCALHOST.into();
-        for named in ["127.0.0.1", "127.0.0.1:7400", "localhost", "LocalHost:7400", "localhost:", "[::ffff:127.0.0.1]:1"] {
-            assert_eq!(literal_address(named), Some(loopback), "{named}");
-        }
-        assert_eq!(literal_address("[::1]:7400"), "::1".parse().ok());
-        assert_eq!(literal_address("[::1]"), "::1".parse().ok());
-        assert_eq!(literal_address("192.168.1.7:7400"), "192.168.1.7".parse().ok());
-        for foreign in [
-            "",
-            "evil.example",
-            "evil.example:7400",
-            "localhost.evil.example",
-            "127.0.0.1.evil.example:7400",
-            "x@localhost",
-            "localhost:7400.evil.example",
-            "127.0.0.1:7400:1",
-        ] {
-            assert_eq!(literal_address(foreign), None, "{foreign}");
-        }
     }
 }

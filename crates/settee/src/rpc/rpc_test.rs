@@ -257,6 +257,27 @@ async fn a_page_of_somebody_else_cannot_make_a_browser_call() {
     }
 }
 
+#[tokio::test]
+async fn a_page_under_a_name_of_this_process_calls_and_another_is_told_what_to_type() {
+    let allowed_hosts = AllowedHosts::new(["pay.bank.example"]).unwrap();
+    let config = ServerConfig { allowed_hosts, ..ServerConfig::default() };
+    let services = Services::new().with(TillServer::shared(Arc::new(Drawer::default())));
+    let listening = Listening::start("127.0.0.1:0".parse().unwrap(), Arc::new(services), Arc::new(()), config).await.unwrap();
+    let advice = "tell it: --set settee.allowed_hosts=pay.bank.example.evil.com, or";
+    for (host, origin, expected, part) in [
+        ("pay.bank.example", "https://pay.bank.example", "200", "42"),
+        ("Pay.Bank.Example.:80", "http://pay.bank.example.:80", "200", "42"),
+        ("pay.bank.example:80", "http://pay.bank.example:81", "403", "a proxy must hand that on"),
+        ("10.0.0.7:7401", "https://pay.bank.example", "403", "it is for \\\"10.0.0.7:7401\\\""),
+        ("pay.bank.example.evil.com", "http://pay.bank.example.evil.com", "403", advice),
+        ("", "http://", "403", "only one that this process serves"),
+    ] {
+        let heads = format!("host: {host}\r\norigin: {origin}");
+        let answer = post_with(listening.address(), "test.Till/double", &heads, r#"{"amount":21}"#).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")) && answer.contains(part), "{heads}: {answer}");
+    }
+}
+
 async fn post(to: std::net::SocketAddr, path: &str, body: &str) -> String {
     post_with(to, path, "host: x", body).await
 }
