@@ -163,7 +163,7 @@ pub fn outcome(reply: Reply<Receipt, Refusal>) -> Option<Result<Receipt, Refusal
 /// When the coordinator does not say.
 pub async fn transactions_of(caller: &App, reference: &str) -> Vec<TransactionSummary> {
     let control: TransactionControlClient = caller.control();
-    let query = ListTransactions { reference: Some(reference.to_owned()), state: None, after: None, limit: 100 };
+    let query = ListTransactions { reference: Some(reference.to_owned()), limit: 100, ..ListTransactions::default() };
     until(|| async { control.list(query.clone()).await.ok() }).await.transactions
 }
 

@@ -40,7 +40,7 @@ async fn a_transfer_moves_money_once_and_is_notified_traced_and_reconciled() {
     let notify: NotifyClient = house.caller.client();
     until(|| async { (notify.notified(vec!["t-1".into()]).await.ok()? == 1).then_some(()) }).await;
     let transactions: TransactionControlClient = house.caller.control();
-    let list = ListTransactions { reference: Some("t-1".into()), state: None, after: None, limit: 10 };
+    let list = ListTransactions { reference: Some("t-1".into()), limit: 10, ..ListTransactions::default() };
     let found = transactions.list(list).await.unwrap();
     assert_eq!(found.transactions[0].xid.to_string(), receipt.xid);
 

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use settee::Error;
 use settee::error::codes;
-use settee::txn::{ListTransactions, TransactionControl, TransactionControlClient, TransactionPage};
+use settee::txn::{ListOrder, ListPosition, ListTransactions, TransactionControl, TransactionControlClient, TransactionPage};
 use settee_core::id::Xid;
 use settee_core::txn::State;
 
@@ -44,7 +44,7 @@ pub(crate) struct Args {
 
 #[derive(Clone, Debug, clap::Subcommand)]
 enum Command {
-    /// List transactions in the order of their xids.
+    /// List transactions, the newest first.
     Ls(ListArgs),
     /// Show everything about one transaction.
     Show(ShowArgs),
@@ -63,8 +63,8 @@ pub(crate) struct ListArgs {
     #[arg(long, value_name = "COUNT", default_value_t = 50, allow_negative_numbers = true, value_parser = number::<u32>(1..=u64::from(MAX_LINES)))]
     limit: u32,
     /// Only those behind this one: where the last list ended.
-    #[arg(long, value_name = "XID")]
-    after: Option<Xid>,
+    #[arg(long, value_name = "NEXT", value_parser = position)]
+    after: Option<ListPosition>,
     #[command(flatten)]
     pub(crate) server: ServerArgs,
 }
@@ -127,7 +127,14 @@ async fn pages(args: &ListArgs, control: &Control) -> Result<TransactionPage, Fa
     let mut all = TransactionPage { transactions: Vec::new(), next: args.after };
     for _ in 0..MAX_PAGES {
         let missing = args.limit.saturating_sub(u32::try_from(all.transactions.len()).unwrap_or(u32::MAX));
-        let request = ListTransactions { state: args.state, reference: args.reference.clone(), after: all.next, limit: missing };
+        let request = ListTransactions {
+            state: args.state,
+            reference: args.reference.clone(),
+            order: ListOrder::Newest,
+            after: all.next,
+            limit: missing,
+            ..ListTransactions::default()
+        };
         let page = client.list(request).await.map_err(|fault| control.failed(fault))?;
         all.transactions.extend(page.transactions);
         all.next = page.next;
@@ -152,6 +159,10 @@ fn lines(page: &TransactionPage) -> String {
         ]
     });
     output::table(["XID", "STATE", "NAME", "REFERENCE", "BEGUN", "TOOK", "CAUSE"], rows)
+}
+
+fn position(text: &str) -> Result<ListPosition, String> {
+    text.parse().map_err(|_| format!("expected where the last list ended: its `next`, or an xid, got {text:?}"))
 }
 
 /// The state of this name, which is one of [`STATES`] because the command line takes no other.

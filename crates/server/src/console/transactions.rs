@@ -1,22 +1,16 @@
-//! Global transactions as a list: the newest first, by what became of them, or by reference.
-//!
-//! The coordinator lists in the order of xids, which says nothing about time. The console looks at one window of that list and
-//! sorts it; where there is more, it says so and offers the next window.
+//! Global transactions as a list: the newest first, by what became of them, or by reference; a page, and the way to older ones.
 
 use maud::{Markup, html};
-use settee::txn::{ListTransactions, State, TransactionPage, TransactionStats, TransactionSummary, Xid};
+use settee::txn::{ListOrder, ListPosition, ListTransactions, State, TransactionPage, TransactionStats, TransactionSummary};
 
 use super::badge::{self, Tone, badge};
 use super::chart::{self, Part};
 use super::layout::{self, Column, Tab};
-use super::pager::Pager;
+use super::pager::LINES;
 use super::sources::{Asked, Sources};
 use super::{Page, Visit, figure, text};
 
-/// Transactions of one window: as many as the coordinator gives at once.
-const WINDOW: usize = 1_000;
-
-/// Questions for one window at most: the coordinator answers short pages where a filter fits few.
+/// Questions for one page at most: the coordinator answers short pages where a filter fits few.
 const ASKS: usize = 8;
 
 const COLUMNS: [Column; 7] = [
@@ -34,20 +28,16 @@ const COLUMNS: [Column; 7] = [
 struct Show {
     word: &'static str,
     name: &'static str,
-    states: &'static [Option<State>],
+    states: &'static [State],
 }
 
 const SHOWS: [Show; 6] = [
-    Show { word: "all", name: "All", states: &[None] },
-    Show { word: "open", name: "Open", states: &[Some(State::Active), Some(State::Committing), Some(State::Aborting)] },
-    Show {
-        word: "parked",
-        name: "Parked",
-        states: &[Some(State::CommitParked), Some(State::AbortParked), Some(State::UnknownParked)],
-    },
-    Show { word: "committed", name: "Committed", states: &[Some(State::Committed)] },
-    Show { word: "aborted", name: "Aborted", states: &[Some(State::Aborted)] },
-    Show { word: "closed", name: "Closed by operator", states: &[Some(State::ClosedByOperator)] },
+    Show { word: "all", name: "All", states: &[] },
+    Show { word: "open", name: "Open", states: &[State::Active, State::Committing, State::Aborting] },
+    Show { word: "parked", name: "Parked", states: &[State::CommitParked, State::AbortParked, State::UnknownParked] },
+    Show { word: "committed", name: "Committed", states: &[State::Committed] },
+    Show { word: "aborted", name: "Aborted", states: &[State::Aborted] },
+    Show { word: "closed", name: "Closed by operator", states: &[State::ClosedByOperator] },
 ];
 
 impl Show {
@@ -65,12 +55,15 @@ pub(super) struct Transactions {
 
 impl Transactions {
     pub(super) async fn ask(sources: &Sources, visit: &Visit) -> Self {
-        let show = Show::asked(visit);
-        let reference = visit.query.get("reference").map(str::to_owned);
-        let after = visit.query.get("after").and_then(|xid| xid.parse().ok());
-        let parts = show.states.iter().map(|state| window(sources, *state, reference.clone(), after));
-        let (stats, parts) = futures::join!(sources.transaction_stats(), futures::future::try_join_all(parts));
-        Self { stats, page: parts.map(merged) }
+        let list = ListTransactions {
+            states: Show::asked(visit).states.to_vec(),
+            reference: visit.query.get("reference").map(str::to_owned),
+            order: ListOrder::Newest,
+            after: place(visit),
+            ..ListTransactions::default()
+        };
+        let (stats, page) = futures::join!(sources.transaction_stats(), filled(sources, list));
+        Self { stats, page }
     }
 
     pub(super) fn page(self, visit: &Visit) -> Page {
@@ -80,46 +73,32 @@ impl Transactions {
             @match &self.stats { Ok(stats) => (totals(stats)), Err(error) => (layout::unanswered(error)) }
             section.card {
                 (filters(show, visit))
-                @match self.page { Ok(page) => (listed(page, visit)), Err(error) => (layout::unanswered(&error)) }
+                @match &self.page { Ok(page) => (listed(page, visit)), Err(error) => (layout::unanswered(error)) }
             }
         };
         Page::new("Transactions", Tab::Transactions, body)
     }
 }
 
-/// One window of the transactions in one state, or in any.
-async fn window(
-    sources: &Sources,
-    state: Option<State>,
-    reference: Option<String>,
-    after: Option<Xid>,
-) -> Asked<TransactionPage> {
-    let mut all = TransactionPage { transactions: Vec::new(), next: after };
+/// Where in the list the visitor is; nothing is at the newest.
+fn place(visit: &Visit) -> Option<ListPosition> {
+    visit.query.get("after").and_then(|position| position.parse().ok())
+}
+
+/// A page with as many lines as it holds, if there are so many.
+async fn filled(sources: &Sources, mut list: ListTransactions) -> Asked<TransactionPage> {
+    let mut page = TransactionPage::default();
     for _ in 0..ASKS {
-        let missing = u32::try_from(WINDOW - all.transactions.len()).unwrap_or(u32::MAX);
-        let list = ListTransactions { state, reference: reference.clone(), after: all.next, limit: missing };
-        let page = sources.transactions(list).await?;
-        all.transactions.extend(page.transactions);
-        all.next = page.next;
-        if all.next.is_none() || all.transactions.len() >= WINDOW {
+        list.limit = u32::try_from(LINES - page.transactions.len()).unwrap_or(u32::MAX);
+        let part = sources.transactions(list.clone()).await?;
+        page.transactions.extend(part.transactions);
+        page.next = part.next;
+        list.after = part.next;
+        if page.next.is_none() || page.transactions.len() >= LINES {
             break;
         }
     }
-    Ok(all)
-}
-
-/// Several windows as one, up to where all of them are complete.
-fn merged(parts: Vec<TransactionPage>) -> TransactionPage {
-    let next = parts.iter().filter_map(|part| part.next).min();
-    let mut transactions: Vec<_> = parts.into_iter().flat_map(|part| part.transactions).collect();
-    transactions.retain(|line| next.is_none_or(|next| line.xid <= next));
-    TransactionPage { transactions: newest_first(transactions), next }
-}
-
-/// Sorted by their begin; what never began comes last.
-fn newest_first(mut transactions: Vec<TransactionSummary>) -> Vec<TransactionSummary> {
-    transactions.sort_by_key(|line| std::cmp::Reverse((line.begun_at, line.xid)));
-    transactions
+    Ok(page)
 }
 
 /// The counts as parts of a bar.
@@ -143,7 +122,7 @@ fn totals(stats: &TransactionStats) -> Markup {
 }
 
 fn filters(show: Show, visit: &Visit) -> Markup {
-    let base = visit.query.without("page").without("after");
+    let base = visit.query.without("after");
     let link = |other: Show| base.with("show", other.word).link(&visit.path);
     html! {
         div.tools {
@@ -160,37 +139,39 @@ fn filters(show: Show, visit: &Visit) -> Markup {
     }
 }
 
-fn listed(page: TransactionPage, visit: &Visit) -> Markup {
-    if page.transactions.is_empty() {
-        return html! { (nothing(visit)) (more(page.next, visit)) };
-    }
-    let pager = Pager::of(&page.transactions, visit);
-    let rows = html! { @for line in pager.shown { (row(line, visit)) } };
+fn listed(page: &TransactionPage, visit: &Visit) -> Markup {
+    let rows = html! { @for line in &page.transactions { (row(line, visit)) } };
     html! {
-        (layout::table("Transactions", &COLUMNS, &rows))
-        (pager.links(visit, "transactions"))
-        (more(page.next, visit))
+        @if let Some(ListPosition::Older(_)) = place(visit) {
+            p.note { "These are older than those that the server keeps in the order of their begins; they come by their ids." }
+        }
+        @if page.transactions.is_empty() { (nothing(page, visit)) } @else { (layout::table("Transactions", &COLUMNS, &rows)) }
+        (ways(page.next, visit))
     }
 }
 
-fn nothing(visit: &Visit) -> Markup {
+fn nothing(page: &TransactionPage, visit: &Visit) -> Markup {
     let begin = html! { "A service begins one with " code { "Transactions::begin" } ". " code { "settee demo --console" } " makes some." };
     let all = html! { a href="/console/transactions" { "Show all of them." } };
     match Show::asked(visit).word {
+        _ if page.next.is_some() => {
+            layout::empty("None was found so far.", &html! { "There are older ones that were not looked at yet." })
+        }
         _ if visit.query.get("reference").is_some() => layout::empty("No transaction has exactly this reference.", &all),
+        _ if place(visit).is_some() => layout::empty("There are no older ones.", &all),
         "all" => layout::empty("No transaction is known.", &begin),
         _ => layout::empty("No transaction is in this state.", &all),
     }
 }
 
-/// Behind the window there is more: what that means, and the way on.
-fn more(next: Option<Xid>, visit: &Visit) -> Markup {
+/// The ways to the newest and to older ones, where there are any.
+fn ways(next: Option<ListPosition>, visit: &Visit) -> Markup {
+    let newest = visit.query.without("after").link(&visit.path);
     html! {
-        @if let Some(next) = next {
-            p.note {
-                "There are more than one page looks at. They come in the order of their ids, which is not that of time; each "
-                (figure::length(WINDOW)) " of them are sorted here. "
-                a href=(visit.query.without("page").with("after", next).link(&visit.path)) { "Look at the next ones" }
+        @if next.is_some() || place(visit).is_some() {
+            nav.pager aria-label="Pages" {
+                @if place(visit).is_some() { a rel="first" href=(newest) { "← Newest" } }
+                @if let Some(next) = next { a rel="next" href=(visit.query.with("after", next).link(&visit.path)) { "Older →" } }
             }
         }
     }
@@ -227,36 +208,5 @@ pub(super) fn cause(cause: settee::txn::Cause) -> &'static str {
         Cause::Refused => "a try was refused",
         Cause::Presumed => "it never began",
         Cause::Operator => "an operator said so",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use settee::Timestamp;
-    use settee_core::id::{Generation, ShardId};
-
-    use super::*;
-
-    fn line(shard: u8, counter: u64, millis: i64) -> TransactionSummary {
-        TransactionSummary {
-            xid: Xid::new(ShardId(shard), Generation(1), counter, 0),
-            state: State::Committed,
-            name: None,
-            reference: None,
-            begun_at: Some(Timestamp::from_millis(millis)),
-            ended_at: None,
-            cause: None,
-        }
-    }
-
-    #[test]
-    fn windows_that_end_at_different_places_lose_no_transaction_between_them() {
-        let (early, middle, late) = (line(1, 1, 30), line(2, 1, 20), line(3, 1, 10));
-        let to_middle = TransactionPage { transactions: vec![middle.clone()], next: Some(middle.xid) };
-        let whole = TransactionPage { transactions: vec![early.clone(), late.clone()], next: None };
-        let page = merged(vec![to_middle, whole]);
-        assert_eq!(page.transactions, [early, middle.clone()], "newest first");
-        assert_eq!(page.next, Some(middle.xid), "the late one comes with the next window");
-        assert!(late.xid > middle.xid);
     }
 }

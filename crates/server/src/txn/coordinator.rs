@@ -13,12 +13,13 @@ use settee_core::port::Kv;
 use settee_core::shard::{LANES, lane_of};
 use settee_core::shutdown::Shutdown;
 use settee_core::txn::{Answer, Event, Transaction};
-use settee_core::{Error, env};
+use settee_core::{Error, Timestamp, env};
 use tokio::sync::{Notify, watch};
 
 use super::drive;
 use super::memory::{Memory, Tally};
 use super::participants::Participants;
+use super::recent::Recent;
 use super::store::Store;
 use super::sweep;
 use crate::gauge::Gauge;
@@ -35,6 +36,8 @@ pub struct Config {
     pub lease_valid: Duration,
     /// Transactions in memory at most; a begin beyond is refused for the moment. Default: 500,000, about 500 MB.
     pub max_open: usize,
+    /// Transactions that are listed by their begin, the newest first; older ones follow by xid. Default: 65,536, about 3 MB.
+    pub newest: usize,
     /// Whether transactions that an earlier owner left open are driven on. Without it they are known and stay as they are, which
     /// shows what recovery carries. Default: true.
     pub recovers: bool,
@@ -47,6 +50,7 @@ impl Default for Config {
             sweep_every: Duration::from_secs(10 * 60),
             lease_valid: Duration::from_secs(60 * 60),
             max_open: 500_000,
+            newest: 65_536,
             recovers: true,
         }
     }
@@ -67,6 +71,10 @@ pub(super) struct Inner {
     pub(super) wake_settlers: [Notify; LANES],
     /// Decisions of earlier owners, once they are counted.
     pub(super) earlier: watch::Sender<Option<Tally>>,
+    /// When this owner began.
+    pub(super) since: Timestamp,
+    /// Whether the newest transactions of earlier owners are among [`Memory::recent`].
+    pub(super) history_is_known: watch::Sender<bool>,
 }
 
 impl Coordinator {
@@ -86,16 +94,19 @@ impl Coordinator {
         participants: Arc<dyn Participants>,
         shutdown: Shutdown,
     ) -> Result<Self, Error> {
+        let recent = Recent::new(config.newest);
         let inner = Inner {
             config,
             store: Store::new(kv),
             participants,
-            memory: Mutex::new(Memory::new(shards.clone())),
+            memory: Mutex::new(Memory::new(shards.clone(), recent)),
             shards,
             wake_driver: Notify::new(),
             wake_timer: Notify::new(),
             wake_settlers: std::array::from_fn(|_| Notify::new()),
             earlier: watch::Sender::new(None),
+            since: env::wall_clock(),
+            history_is_known: watch::Sender::new(false),
         };
         let coordinator = Self(Arc::new(inner));
         coordinator.load().await?;
@@ -129,7 +140,7 @@ impl Coordinator {
         self.spawn(shutdown, |inner| async move { drive::send(&inner).await });
         self.spawn(shutdown, |inner| async move { drive::fire_timers(&inner).await });
         self.spawn(shutdown, |inner| async move {
-            sweep::count_earlier(&inner).await;
+            sweep::look_at_earlier(&inner).await;
             sweep::forget_old(&inner).await;
         });
     }
@@ -145,12 +156,13 @@ impl Coordinator {
     }
 
     /// What it holds.
-    pub(crate) fn gauges(&self) -> [Gauge; 2] {
+    pub(crate) fn gauges(&self) -> [Gauge; 3] {
         let memory = self.0.memory.lock();
         // Questions about what never began make records too.
         let most = self.0.config.max_open.saturating_mul(2);
         [
             Gauge { name: "transactions in memory", value: memory.len(), limit: most },
+            Gauge { name: "transactions listed by begin", value: memory.recent.len(), limit: self.0.config.newest },
             Gauge::fullest("phase two calls to one service", memory.outbox.in_flight()),
         ]
     }

@@ -100,8 +100,12 @@ impl Life {
 
     /// The process dies, and another takes over.
     async fn restart(self) -> Self {
+        self.restart_with(Config::default()).await
+    }
+
+    pub(super) async fn restart_with(self, config: Config) -> Self {
         let Self { kv, bank, .. } = self;
-        Self::start(kv, bank, Config::default()).await
+        Self::start(kv, bank, config).await
     }
 
     pub(super) async fn xid(&self) -> Xid {
@@ -121,7 +125,7 @@ impl Life {
     }
 
     /// Begins, and tries `calls` branches.
-    async fn tried(&self, calls: u32) -> Xid {
+    pub(super) async fn tried(&self, calls: u32) -> Xid {
         let xid = self.xid().await;
         self.begin(xid).await.unwrap();
         for call in 1..=calls {
@@ -130,7 +134,7 @@ impl Life {
         xid
     }
 
-    async fn decide(&self, xid: Xid, decision: Decision, states: &[TryState]) -> Decided {
+    pub(super) async fn decide(&self, xid: Xid, decision: Decision, states: &[TryState]) -> Decided {
         self.coordinator.decide(Decide { xid, decision, branches: listed(states) }).await.unwrap()
     }
 
@@ -138,7 +142,7 @@ impl Life {
         self.coordinator.show(xid).await.unwrap().summary.state
     }
 
-    async fn inquire(&self, xid: Xid, call: Option<u32>) -> Inquiry {
+    pub(super) async fn inquire(&self, xid: Xid, call: Option<u32>) -> Inquiry {
         self.coordinator.inquire(Inquire { xid, branch: call.map(BranchId::root) }).await.unwrap()
     }
 
@@ -164,7 +168,7 @@ pub(super) fn listed(states: &[TryState]) -> Vec<BranchSummary> {
     (1..).zip(states).map(branch).collect()
 }
 
-const TRIED: TryState = TryState::Tried;
+pub(super) const TRIED: TryState = TryState::Tried;
 const COMMITTED: Decided = Decided { decision: Decision::Commit, cause: Cause::Application };
 
 fn aborted(cause: Cause) -> Decided {
@@ -393,7 +397,7 @@ async fn lists_find_every_transaction_once_page_by_page() {
     let found = |state, reference: Option<&str>| {
         let (coordinator, reference) = (life.coordinator.clone(), reference.map(str::to_owned));
         async move {
-            let mut request = ListTransactions { state, reference, after: None, limit: 7 };
+            let mut request = ListTransactions { state, reference, limit: 7, ..ListTransactions::default() };
             let mut xids = Vec::new();
             loop {
                 let page = coordinator.list(request.clone()).await.unwrap();

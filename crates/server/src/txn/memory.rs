@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::ends::Ends;
 use super::outbox::{Outbox, Sending};
+use super::recent::{Recent, time_of};
 use super::record::{self, Forgotten, LeaseMark};
 use super::timers::{Due, TimerKey, Timers};
 use crate::record::encode;
@@ -64,6 +65,7 @@ pub(super) struct Memory {
     pub(super) timers: Timers,
     pub(super) outbox: Outbox,
     pub(super) tally: Tally,
+    pub(super) recent: Recent,
     ends: Ends,
 }
 
@@ -75,7 +77,7 @@ struct Open {
 }
 
 impl Memory {
-    pub(super) fn new(shards: Shards) -> Self {
+    pub(super) fn new(shards: Shards, recent: Recent) -> Self {
         Self {
             shards,
             open: BTreeMap::new(),
@@ -86,6 +88,7 @@ impl Memory {
             timers: Timers::default(),
             outbox: Outbox::default(),
             tally: Tally::default(),
+            recent,
             ends: Ends::default(),
         }
     }
@@ -105,6 +108,11 @@ impl Memory {
 
     pub(super) fn transaction(&self, xid: Xid) -> Option<&Transaction> {
         self.open.get(&xid).map(|open| &open.transaction)
+    }
+
+    /// All that are in memory, in the order of their xids.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Transaction> {
+        self.open.values().map(|open| &open.transaction)
     }
 
     /// The transactions behind `after` in one shard, in order.
@@ -146,7 +154,9 @@ impl Memory {
     pub(super) fn apply(&mut self, xid: Xid, event: Event, now: Timestamp) -> Result<Option<Answer>, IllegalEvent> {
         self.pass_deadline(xid, &event, now)?;
         let Some(open) = self.open.get_mut(&xid) else { return Ok(None) };
+        let before = time_of(&open.transaction);
         let effects = open.transaction.apply(event, now)?;
+        self.recent.changed(xid, before, time_of(&open.transaction));
         let change = record::change(&open.transaction, &effects);
         let written = change.map(|change| self.shards.submit(xid.shard(), change));
         if effects.contains(&Effect::Persist(Register::Decision)) {
@@ -304,6 +314,7 @@ impl Memory {
 
     /// Knows of a transaction. Nothing follows from that by itself.
     pub(super) fn insert(&mut self, transaction: Transaction) {
+        self.recent.changed(transaction.xid(), None, time_of(&transaction));
         self.open.insert(transaction.xid(), Open { transaction, deadline: None, may_leave: false });
     }
 }

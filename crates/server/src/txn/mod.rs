@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Open transactions are in memory; those that ended leave it and stay in the store until the sweeper forgets them. Recovery
-//! loads what is open and goes on; it does not read history.
+//! loads what is open and goes on; it does not wait for history. In which order the newest began is kept in memory too (`recent`).
 //!
 //! Reading order: `record` (what is stored), `memory` (what happens under the lock), `coordinator` (the handle), `drive` (tasks).
 
@@ -19,6 +19,7 @@ mod list;
 mod memory;
 mod outbox;
 mod participants;
+mod recent;
 mod record;
 mod store;
 mod sweep;
@@ -32,3 +33,5 @@ pub use participants::{ChannelParticipants, Participants};
 mod coordinator_test;
 #[cfg(test)]
 mod crash_test;
+#[cfg(test)]
+mod list_test;

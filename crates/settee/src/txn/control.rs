@@ -8,6 +8,7 @@ use settee_core::id::{BranchId, FencingToken, Generation, ShardId, Xid};
 use settee_core::trace::TraceId;
 use settee_core::txn::{BranchSummary, Cause, Decision, Done, State, TryState};
 
+use super::order::{ListOrder, ListPosition};
 use crate::rpc::Reply;
 
 /// The coordinator of global transactions.
@@ -38,7 +39,7 @@ pub trait TransactionControl {
     #[rpc(idempotent)]
     async fn show(&self, xid: Xid) -> Reply<TransactionView>;
 
-    /// One page of transactions in the order of their xids.
+    /// One page of transactions, in the order that is asked for.
     #[rpc(idempotent)]
     async fn list(&self, request: ListTransactions) -> Reply<TransactionPage>;
 
@@ -226,11 +227,20 @@ pub struct ClosingView {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListTransactions {
     /// Only in this state.
+    #[serde(default)]
     pub state: Option<State>,
+    /// Only in one of these states or in [`state`](Self::state), if either says something.
+    #[serde(default)]
+    pub states: Vec<State>,
     /// Only with exactly this reference.
+    #[serde(default)]
     pub reference: Option<String>,
+    /// In which order. Default: by xid.
+    #[serde(default)]
+    pub order: ListOrder,
     /// Only behind this one: [`TransactionPage::next`] of the page before.
-    pub after: Option<Xid>,
+    #[serde(default)]
+    pub after: Option<ListPosition>,
     /// At most this many; the coordinator may give fewer.
     pub limit: u32,
 }
@@ -257,10 +267,10 @@ pub struct TransactionSummary {
 /// One page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransactionPage {
-    /// The transactions, in the order of their xids. May be empty although there is a next page.
+    /// The transactions, in the order that was asked for. May be empty although there is a next page.
     pub transactions: Vec<TransactionSummary>,
     /// Where the next page begins; `None` at the end.
-    pub next: Option<Xid>,
+    pub next: Option<ListPosition>,
 }
 
 /// How many there are and were.

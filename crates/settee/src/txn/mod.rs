@@ -16,6 +16,7 @@ mod global;
 mod joins;
 mod lease;
 mod nested;
+mod order;
 mod participant;
 mod protocol;
 mod store;
@@ -31,6 +32,7 @@ pub use control::{
 pub use drive::{run_attempt, run_phase_two};
 pub use global::GlobalTransaction;
 pub use nested::Nested;
+pub use order::{ListOrder, ListPosition};
 pub use participant::{Participant, ParticipantServer};
 pub use protocol::{ATTEMPT, Attempt, Attempted, METHODS, PHASE_TWO, PhaseTwo, PhaseTwoAnswer};
 pub use settee_core::id::{BranchId, Xid};
