@@ -124,11 +124,11 @@ pub(crate) fn refuse_files(args: &Args) -> Result<(), Failure> {
 }
 
 /// The names, or which one is none, before anything is begun.
-pub(crate) fn allowed_hosts(args: &Args) -> Result<AllowedHosts, CommandError> {
+pub(crate) fn allowed_hosts(args: &Args) -> Result<AllowedHosts, Failure> {
     let wrong = |error: Error| {
         let message = format!("read --allowed-host and SETTEE_ALLOWED_HOSTS: {}", error.message());
         let next = "settee server --allowed-host settee.bank.example";
-        CommandError::from(Error::new(error.kind(), error.code().clone(), message)).next(next)
+        Failure::from(Error::new(error.kind(), error.code().clone(), message)).with_next(next)
     };
     // An empty variable is none.
     let names = args.allowed_host.iter().map(|name| name.trim()).filter(|name| !name.is_empty());

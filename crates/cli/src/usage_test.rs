@@ -171,7 +171,7 @@ fn a_name_that_no_browser_would_send_is_refused_before_anything_starts() {
     let expected = "error: read --allowed-host and SETTEE_ALLOWED_HOSTS: expected a host name such as settee.bank.example, \
                     got \"http://Settee\": leave out the scheme\n  code: APP0002, see docs/operations/errors/APP0002.md\n  \
                     try: settee server --allowed-host settee.bank.example";
-    assert_eq!((error_line(&error).as_str(), error.exit_code()), (expected, 1));
+    assert_eq!((error.text().as_str(), error.exit()), (expected, 1));
     let both = hosts(&["settee.bank.example, settee"]).unwrap();
     assert!(both.admits("settee.bank.example:7400") && both.admits("settee"), "commas separate names, as in the variable");
     assert_eq!(hosts(&[""]).unwrap(), settee::rpc::AllowedHosts::default(), "an empty variable is none");

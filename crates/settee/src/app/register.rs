@@ -55,13 +55,13 @@ mod tests {
     use std::sync::Arc;
 
     use parking_lot::Mutex;
-    use settee_core::Instant;
     use settee_core::shutdown::pair;
+    use settee_core::{Instant, Timestamp};
 
     use super::*;
     use crate::job::Job;
     use crate::job::control::{JobView, ListRuns, RunKey, RunView, Trigger};
-    use crate::rpc::{Reply, Updates};
+    use crate::rpc::{Page, Reply, Updates};
 
     /// A server that answers every registration with the same error, and when it was asked.
     struct Refusing {
@@ -91,11 +91,11 @@ mod tests {
             unreachable!("only registrations are made")
         }
 
-        async fn jobs(&self) -> Reply<Vec<JobView>> {
+        async fn job_page(&self, _: Option<String>) -> Reply<Page<JobView>> {
             unreachable!("only registrations are made")
         }
 
-        async fn runs(&self, _: ListRuns) -> Reply<Vec<RunView>> {
+        async fn run_page(&self, _: ListRuns, _: Option<Timestamp>) -> Reply<Page<RunView, Timestamp>> {
             unreachable!("only registrations are made")
         }
 
