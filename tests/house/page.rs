@@ -111,7 +111,11 @@ pub fn is_shown(shown: &[String], said: &[String]) -> bool {
 
 fn is_line(shown: &str, said: &str) -> bool {
     let Some((before, behind)) = shown.split_once('…') else { return shown == said };
-    let Some(rest) = said.strip_prefix(before) else { return false };
+    // Where blanks push something to the right, what is longer takes some of them.
+    let Some(rest) = said.strip_prefix(before.trim_end()) else { return false };
+    if before.ends_with(' ') && !rest.starts_with(' ') {
+        return false;
+    }
     rest.char_indices().map(|(at, _)| at).chain([rest.len()]).any(|at| is_line(behind, &rest[at..]))
 }
 
@@ -176,6 +180,8 @@ mod tests {
             ("…\nc", "a\nb", false),
             ("took … ms, …", "took 12 ms, done", true),
             ("took … ms", "took 12 s", false),
+            ("server    … ms", "server 1453 ms", true),
+            ("server    … ms", "server1453 ms", false),
         ];
         for (shown, said, expected) in table {
             assert_eq!(is_shown(&lines(shown), &lines(said)), expected, "{shown:?} {said:?}");
