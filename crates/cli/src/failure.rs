@@ -30,7 +30,15 @@ enum Cause {
     /// The same, with one of the error codes.
     Error(Error),
     /// The service said no, and that is final.
-    Refused { method: String, code: String, refusal: Value },
+    Refused(Box<Refused>),
+}
+
+#[derive(Debug)]
+struct Refused {
+    method: String,
+    code: String,
+    /// What else the service said.
+    refusal: Value,
 }
 
 impl Failure {
@@ -46,7 +54,7 @@ impl Failure {
 
     /// The service of `method` said no, with a code of its own and what else it said: exit code 3.
     pub(crate) fn refused(method: String, code: String, refusal: Value) -> Self {
-        Self::of(Cause::Refused { method, code, refusal })
+        Self::of(Cause::Refused(Box::new(Refused { method, code, refusal })))
     }
 
     fn of(cause: Cause) -> Self {
@@ -83,7 +91,7 @@ impl Failure {
         match self.cause {
             Cause::Failed(_) | Cause::Error(_) => 1,
             Cause::Wrong(_) => 2,
-            Cause::Refused { .. } => 3,
+            Cause::Refused(_) => 3,
         }
     }
 
@@ -100,7 +108,7 @@ impl Failure {
 
     /// For people: one line that says what, and lines of advice. They begin by saying whether it is an error or a refusal.
     pub(crate) fn text(&self) -> String {
-        let kind = if matches!(self.cause, Cause::Refused { .. }) { "refused" } else { "error" };
+        let kind = if matches!(self.cause, Cause::Refused(_)) { "refused" } else { "error" };
         format!("{kind}: {self}")
     }
 
@@ -109,7 +117,7 @@ impl Failure {
         match &self.cause {
             Cause::Wrong(message) => json!({ "usage": { "message": message } }),
             Cause::Failed(message) => json!({ "failed": { "message": message } }),
-            Cause::Refused { code, refusal, .. } => json!({ "refused": { "code": code, "refusal": refusal } }),
+            Cause::Refused(refused) => json!({ "refused": { "code": refused.code, "refusal": refused.refusal } }),
             Cause::Error(error) => json!({ "failed": {
                 "kind": error.kind(),
                 "certainty": error.certainty(),
@@ -144,16 +152,23 @@ impl fmt::Display for Cause {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Wrong(message) | Self::Failed(message) => out.write_str(message),
-            // A variant without fields says no more than its name.
-            Self::Refused { method, code, refusal: Value::String(variant) } => {
-                write!(out, "{code} {variant}, by {method}; that is final")
-            }
-            Self::Refused { method, code, refusal } => write!(out, "{code}, by {method}; that is final\n  {refusal}"),
+            Self::Refused(refused) => refused.fmt(out),
             Self::Error(error) => {
                 write!(out, "{}\n  code: {}", error.message(), code_and_page(error.code()))?;
                 let wait = error.retry_after();
                 wait.map_or(Ok(()), |wait| write!(out, "\n  try again after: {} ms", wait.as_millis()))
             }
+        }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, code, refusal } = self;
+        match refusal {
+            // A variant without fields says no more than its name.
+            Value::String(variant) => write!(out, "{code} {variant}, by {method}; that is final"),
+            _ => write!(out, "{code}, by {method}; that is final\n  {refusal}"),
         }
     }
 }
