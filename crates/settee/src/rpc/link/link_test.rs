@@ -192,14 +192,19 @@ async fn a_server_with_too_much_to_do_is_not_taken_for_dead() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_limit_of_calls_holds_for_frames_of_one_read() {
+/// A server's end that is polled by the test, takes so many calls at a time, and stops when the trigger is dropped; and its client.
+fn driven_by_hand(calls: usize) -> (Driver<DuplexStream>, LinkHandle, ShutdownTrigger) {
     let (near, far) = duplex(1 << 20);
     let link = LinkHandle::new(Session::open(None), Limits::default());
-    let (_stop, stopping) = pair();
-    let limits = ServeLimits { calls: 2, ..LIMITS };
-    let mut driver = Driver::new(far, link, Arc::new(Services::new().with(Echo)), limits, stopping);
-    let client = start_client(near, AT);
+    let (stop, stopping) = pair();
+    let limits = ServeLimits { calls, ..LIMITS };
+    let driver = Driver::new(far, link, Arc::new(Services::new().with(Echo)), limits, stopping);
+    (driver, start_client(near, AT), stop)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limit_of_calls_holds_for_frames_of_one_read() {
+    let (mut driver, client, _stop) = driven_by_hand(2);
     let _calls: Vec<_> = (0..9).map(|_| started(&client, "slow", Bytes::new(), None)).collect();
     settle().await;
     std::future::poll_fn(|context| {
@@ -228,12 +233,7 @@ async fn a_call_over_the_limit_is_refused_at_once_and_did_not_happen() {
 
 #[tokio::test(start_paused = true)]
 async fn a_oneway_call_over_the_limit_waits_and_is_not_lost() {
-    let (near, far) = duplex(1 << 20);
-    let link = LinkHandle::new(Session::open(None), Limits::default());
-    let (_stop, stopping) = pair();
-    let limits = ServeLimits { calls: 2, ..LIMITS };
-    let mut driver = Driver::new(far, link, Arc::new(Services::new().with(Echo)), limits, stopping);
-    let client = start_client(near, AT);
+    let (mut driver, client, _stop) = driven_by_hand(2);
     for _ in 0..5 {
         oneway(&client, "slow", Bytes::new()).await.unwrap();
     }
